@@ -1,0 +1,1 @@
+"""The Python client: talks HTTP, imports no server and no store."""

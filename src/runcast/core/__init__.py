@@ -1,0 +1,1 @@
+"""The pure heart: events, runs, cursors, errors and limits; no I/O, no clock."""

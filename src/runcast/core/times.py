@@ -1,0 +1,50 @@
+"""Times: microseconds since the epoch inside, RFC 3339 with milliseconds and Z outside."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from runcast.core.errors import BadRequest
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)?", re.ASCII)
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def format_time(micros: int) -> str:
+    """Write µs since the epoch as `2026-11-21T08:57:30.123Z`; the rest of the µs is cut off."""
+    moment = _EPOCH + timedelta(microseconds=micros)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def parse_time(text: str, what: str = "time") -> int:
+    """Read an RFC 3339 time that has an offset as µs since the epoch, else raise BadRequest."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadRequest("bad_request", f"{what} is not an RFC 3339 time: {text!r}") from None
+    if moment.tzinfo is None:
+        raise BadRequest("bad_request", f"{what} needs an offset, such as Z: {text!r}")
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def parse_duration(text: str | float, what: str = "duration") -> float:
+    """Read seconds, or a text such as `90s`, `15m`, `12h`, `7d`, as seconds."""
+    match = _DURATION.fullmatch(str(text).strip())
+    if match is None:
+        raise BadRequest(
+            "bad_request", f"{what} is not a duration such as 90s, 15m, 12h or 7d: {text!r}"
+        )
+    return float(match[1]) * _UNIT_SECONDS[match[2] or "s"]
+
+
+def format_duration(seconds: float) -> str:
+    """Write a duration in its two largest units: `2m 34s`, `1h 5m`, `45s`; `0.3s` under 1 s."""
+    if seconds < 1:
+        return f"{max(seconds, 0):.1f}s"
+    rest = int(seconds)
+    parts: list[tuple[int, str]] = []
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, rest = divmod(rest, size)
+        if count or parts:
+            parts.append((count, unit))
+    return " ".join(f"{count}{unit}" for count, unit in parts[:2] if count)

@@ -1,0 +1,1 @@
+"""What happens while the server runs: logs, ingest, queue, recovery."""

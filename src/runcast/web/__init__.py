@@ -1,0 +1,1 @@
+"""ASGI: one module per surface, one guard in front of all."""

@@ -1,0 +1,1 @@
+"""Wires: events become the bytes of one client vocabulary. Pure; the log never learns of them."""
