@@ -42,7 +42,7 @@ def run_of(log: str) -> str | None:
     return log[len(_RUN) :] if log.startswith(_RUN) else None
 
 
-class Draft(msgspec.Struct, frozen=True, array_like=True, tag=0):
+class Draft(msgspec.Struct, frozen=True, array_like=True, tag_field="kind", tag=0):
     """One event that has no number yet; `time` is µs since the epoch."""
 
     time: int
@@ -50,7 +50,7 @@ class Draft(msgspec.Struct, frozen=True, array_like=True, tag=0):
     data: Data
 
 
-class Lines(msgspec.Struct, frozen=True, array_like=True, tag=1):
+class Lines(msgspec.Struct, frozen=True, array_like=True, tag_field="kind", tag=1):
     """One `output` draft per text, all of one time and one stream.
 
     A command that prints fast yields thousands of lines that differ only in their text; kept

@@ -1,1 +1,90 @@
 """Wires: events become the bytes of one client vocabulary. Pure; the log never learns of them."""
+
+from collections.abc import Collection
+from importlib import import_module
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from runcast.core.events import Batch, Event
+
+# Name of a wire (`?format=`) -> "module:class".
+WIRES: dict[str, str] = {
+    "runs": "runcast.wires.runs:RunsWire",
+    "ndjson": "runcast.wires.ndjson:NdjsonWire",
+}
+
+Numbering = Literal["seq", "position"]
+
+
+class Keep(msgspec.Struct, frozen=True):
+    """Which events a client wants; empty sets and texts let everything pass."""
+
+    types: frozenset[str] = frozenset()
+    streams: frozenset[str] = frozenset()
+    grep: str = ""
+
+    @property
+    def everything(self) -> bool:
+        """Whether nothing is filtered."""
+        return not (self.types or self.streams or self.grep)
+
+    def __call__(self, event: Event) -> bool:
+        """Tell whether the event passes."""
+        if self.types and event.type not in self.types:
+            return False
+        if self.streams and event.type == "output" and event.data["stream"] not in self.streams:
+            return False
+        return not self.grep or self.grep in _text(event.data)
+
+
+def _text(data: dict[str, Any]) -> str:
+    text = data.get("text")
+    return text if isinstance(text, str) else msgspec.json.encode(data).decode()
+
+
+class Wire(Protocol):
+    """Writes events for one kind of client.
+
+    Every method returns whole frames: what a client may be cut between, and resume from. The
+    number of a frame is the event's seq or position, as `numbering` says.
+    """
+
+    media_type: str
+    key: object  # equal keys write equal bytes, so encodings can be shared
+
+    def events(self, batch: Batch, after: int) -> bytes:
+        """Write the events of the batch whose number is greater than `after`."""
+
+    def gap(self, after: int, first: int, reason: str) -> bytes:
+        """Say that what lay between `after` and `first` is gone."""
+
+    def closing(self, run_id: str, last_seq: int, *, deleted: bool) -> bytes:
+        """Say that the run's log is complete."""
+
+    def heartbeat(self) -> bytes:
+        """Write what keeps a client's own timer from firing."""
+
+    def comment(self) -> bytes:
+        """Write what keeps a proxy from cutting an idle connection."""
+
+    def first(self, frames: bytes, retry_ms: int) -> bytes:
+        """Put the reconnection delay into the first frame of a connection."""
+
+
+def new_wire(name: str, keep: Keep, numbering: Numbering) -> Wire:
+    """Make a wire; KeyError if there is none of this name."""
+    module, _, cls = WIRES[name].partition(":")
+    wire: Wire = getattr(import_module(module), cls)(keep, numbering)
+    return wire
+
+
+def number_after(batch: Batch, after: int, numbering: Numbering) -> tuple[int, int]:
+    """Return (after as a seq of this batch, what to add to a seq to get its number)."""
+    offset = 0 if numbering == "seq" else batch.first_position - batch.first_seq
+    return after - offset, offset
+
+
+def split_names(text: str | None) -> Collection[str]:
+    """Split a comma-separated query value."""
+    return [name for name in (text or "").split(",") if name]

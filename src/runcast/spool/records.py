@@ -1,0 +1,114 @@
+r"""The reading side of the spool: blocks of records in the Kubernetes CRI log format. Pure.
+
+A record is `<RFC3339Nano> stdout|stderr F|P <text>\n`. The runner gives all lines of one read the
+same header, so a block of such records can be split, decoded and stored without work per line.
+"""
+
+import calendar
+from collections.abc import Iterator
+
+HEADER_BYTES = 40  # "2026-11-21T08:57:30.123456789Z stdout F "
+MAX_RECORD_BYTES = HEADER_BYTES + 65_536 + 1
+_GALLOP_BYTES = 4096
+
+
+class Block:
+    """Consecutive records with one header: their time (µs), stream, flag, and texts."""
+
+    __slots__ = ("_body", "_separator", "full", "stream", "time")
+
+    def __init__(self, header: bytes, body: bytes) -> None:
+        self.time = _micros(header)
+        self.stream = header[31:37].decode("ascii")
+        self.full = header[38:39] == b"F"
+        self._separator = b"\n" + header
+        self._body = body
+
+    def texts(self) -> list[bytes]:
+        """Return the text of each record."""
+        return self._body.split(self._separator)
+
+    def lines(self) -> list[str]:
+        """Return the text of each record as a str; raise UnicodeDecodeError if one is not."""
+        return self._body.decode().split(self._separator.decode("ascii"))
+
+    def raw(self) -> bytes:
+        """Return what the command printed: the texts, with the newlines that `F` stands for."""
+        if self.full:
+            return self._body.replace(self._separator, b"\n") + b"\n"
+        return self._body.replace(self._separator, b"")
+
+
+class Broken:
+    """A line of the spool that is no record: what a power cut leaves behind."""
+
+    __slots__ = ("size",)
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+
+def whole_records(data: bytes) -> int:
+    """Return how many bytes of `data` are whole records: all up to the last newline."""
+    return data.rfind(b"\n") + 1
+
+
+def blocks(data: bytes) -> Iterator[Block | Broken]:
+    """Split whole records into blocks, in order; what is no record comes as Broken."""
+    start = 0
+    size = len(data)
+    while start < size:
+        header = data[start : start + HEADER_BYTES]
+        end = data.find(b"\n", start)
+        if end < 0:
+            yield Broken(size - start)
+            return
+        if end - start < HEADER_BYTES or not _is_header(header):
+            yield Broken(end + 1 - start)
+        else:
+            end = _last_alike(data, header, end)
+            yield from _block(data, header, start, end)
+        start = end + 1
+
+
+def _is_header(header: bytes) -> bool:
+    return (
+        header[29:31] == b"Z "
+        and header[31:37] in (b"stdout", b"stderr")
+        and header[37:40] in (b" F ", b" P ")
+        and header[:4].isdigit()
+        and header[19:20] == b"."
+        and header[20:29].isdigit()
+    )
+
+
+def _last_alike(data: bytes, header: bytes, end: int) -> int:
+    """Return the end of the last record after `end` that surely continues the block."""
+    separator = b"\n" + header
+    step = _GALLOP_BYTES
+    if not data.startswith(separator, end):
+        return end
+    while (found := data.rfind(separator, end, end + step)) >= 0:
+        end = data.index(b"\n", found + 1)
+        step *= 2
+    return end
+
+
+def _block(data: bytes, header: bytes, start: int, end: int) -> Iterator[Block | Broken]:
+    body = data[start + HEADER_BYTES : end]
+    if body.count(b"\n") == body.count(b"\n" + header):
+        yield Block(header, body)
+        return
+    # A clock that stepped back can repeat a header with other records in between.
+    for line in data[start:end].split(b"\n"):
+        if len(line) >= HEADER_BYTES and _is_header(line[:HEADER_BYTES]):
+            yield Block(line[:HEADER_BYTES], line[HEADER_BYTES:])
+        else:
+            yield Broken(len(line) + 1)
+
+
+def _micros(header: bytes) -> int:
+    text = header.decode("ascii")
+    fields = (text[0:4], text[5:7], text[8:10], text[11:13], text[14:16], text[17:19])
+    numbers = [int(field) for field in fields]
+    return calendar.timegm((*numbers, 0, 0, 0)) * 1_000_000 + int(text[20:26])
