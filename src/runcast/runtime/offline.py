@@ -1,0 +1,26 @@
+"""What can be done to a data folder while no server holds it."""
+
+from runcast.config import Settings
+from runcast.runtime.data_dir import DataDir
+from runcast.runtime.retention import CHUNK, PruneLimits, expired, remove, trim_shared_logs
+from runcast.stores import open_store
+
+
+async def prune_folder(settings: Settings, limits: PruneLimits) -> int:
+    """Remove the ended runs that are over a limit; return how many went.
+
+    Raises ConfigError if a server holds the folder or it cannot be used.
+    """
+    data_dir = DataDir(settings)
+    try:
+        store = await open_store(data_dir.store_url(settings))
+        try:
+            victims = await expired(store, limits)
+            for start in range(0, len(victims), CHUNK):
+                await remove(store, data_dir.runs, victims[start : start + CHUNK])
+            await trim_shared_logs(store, limits)
+        finally:
+            await store.close()
+    finally:
+        data_dir.release()
+    return len(victims)

@@ -1,0 +1,51 @@
+"""Raw output: what a command printed, byte for byte, read back from its spool."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from runcast.spool.records import MAX_RECORD_BYTES, Broken, blocks, whole_records
+
+_CHUNK_BYTES = 4 * MAX_RECORD_BYTES
+
+
+class RawOutput:
+    """The bytes of stdout, of stderr, or (None) of both in the order they were read."""
+
+    def __init__(self, folder: Path, stream: str | None) -> None:
+        self._spool = folder / "output.log"
+        self._stream = stream
+
+    async def size(self) -> int:
+        """Count the bytes; reads the spool once."""
+        return await asyncio.to_thread(lambda: sum(len(piece) for piece in self._pieces()))
+
+    async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        """Yield the bytes from `start` up to `stop`, in pieces of modest size."""
+        pieces = self._pieces()
+        at = 0
+        while at < stop and (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+            wanted = piece[max(start - at, 0) : stop - at]
+            at += len(piece)
+            if wanted:
+                yield wanted
+
+    def _pieces(self) -> Iterator[bytes]:
+        """Yield the wanted bytes of one chunk of the spool after another."""
+        try:
+            spool = self._spool.open("rb", buffering=0)
+        except FileNotFoundError:
+            return
+        with spool:
+            offset = 0
+            while size := whole_records(data := _read_at(spool.fileno(), offset)):
+                offset += size
+                yield b"".join(block.raw() for block in blocks(data[:size]) if self._wants(block))
+
+    def _wants(self, block: object) -> bool:
+        return isinstance(block, Block) and self._stream in (None, block.stream)
+
+
+def _read_at(fd: int, offset: int) -> bytes:
+    return os.pread(fd, _CHUNK_BYTES, offset)

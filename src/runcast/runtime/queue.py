@@ -1,0 +1,97 @@
+"""The queue: first come, first run, so many at a time."""
+
+import asyncio
+from pathlib import Path
+
+import structlog
+
+from runcast.core.errors import Unavailable
+from runcast.core.events import run_log
+from runcast.core.runs import Run
+from runcast.runtime.clock import now
+from runcast.runtime.execution import STORAGE_RETRY_S, Execution
+from runcast.runtime.ingest import Budget
+from runcast.runtime.logs import Logs
+from runcast.runtime.watch import Watch
+from runcast.spool.folder import RunFolder
+from runcast.stores import Store
+
+LOOK_S = 0.5  # how late a lost hint or a dead runner is noticed at worst
+LOOK_WITHOUT_HINTS_S = 0.1
+
+log = structlog.get_logger(__name__)
+
+
+class Queue:
+    """Claims queued runs in order and holds the executions of those that run here."""
+
+    def __init__(self, store: Store, logs: Logs, folders: Path, limit: int) -> None:
+        self.executions: dict[str, Execution] = {}
+        self.limit = limit
+        self._store = store
+        self._logs = logs
+        self._folders = folders
+        self._watch = Watch()
+        self._budget = Budget()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._kicked = asyncio.Event()
+
+    def start(self) -> None:
+        """Begin to claim runs and to look after those that run."""
+        for work in (self._claim(), self._look()):
+            self._keep(asyncio.create_task(work))
+
+    async def close(self) -> None:
+        """Let go of everything; runners and what they run go on."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._watch.close()
+
+    def kick(self) -> None:
+        """Look whether a queued run can start now."""
+        self._kicked.set()
+
+    def adopt(self, run: Run) -> None:
+        """See a running run through to its end, from wherever it stands."""
+        folder = RunFolder(self._folders / run.key)
+        execution = Execution(self._store, self._watch, self._budget, run, folder)
+        self.executions[run.id] = execution
+        self._keep(asyncio.create_task(self._run(execution)))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, execution: Execution) -> None:
+        run = execution.run
+        try:
+            await execution.finish()
+            self._logs.seal(run_log(run.id))
+        except Exception:
+            log.exception("run.abandoned", run=run.id)
+        finally:
+            del self.executions[run.id]
+            self.kick()
+
+    async def _claim(self) -> None:
+        while True:
+            self._kicked.clear()
+            free = self.limit - len(self.executions)
+            if free > 0:
+                try:
+                    claimed = await self._store.claim(free, now())
+                except Unavailable:
+                    await asyncio.sleep(STORAGE_RETRY_S)
+                    continue
+                for run in claimed:
+                    self.adopt(run)
+            await self._kicked.wait()
+
+    async def _look(self) -> None:
+        pause = LOOK_S if self._watch.available else LOOK_WITHOUT_HINTS_S
+        while True:
+            await asyncio.sleep(pause)
+            for execution in self.executions.values():
+                execution.look()

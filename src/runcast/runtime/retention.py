@@ -1,0 +1,72 @@
+"""Retention: ended runs are removed whole, by age, count and size."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from runcast.core.events import LIFECYCLE, MESSAGES
+from runcast.core.runs import TERMINAL, Run
+from runcast.runtime.clock import now
+from runcast.stores import RunFilter, Store
+
+PAGE = 500
+CHUNK = 100  # runs removed in one commit: a long prune must not hold up the appends
+
+
+class PruneLimits(msgspec.Struct, frozen=True):
+    """What to keep; None does not limit. `max_age` is in seconds since a run's end."""
+
+    max_age: float | None = None
+    max_count: int | None = None
+    max_bytes: int | None = None
+
+
+async def expired(store: Store, limits: PruneLimits) -> list[Run]:
+    """List the ended runs that are over a limit, oldest first."""
+    count = size = 0
+    oldest = None if limits.max_age is None else now() - round(limits.max_age * 1e6)
+    found: list[Run] = []
+    async for run in _ended(store):
+        count += 1
+        size += run.bytes
+        if (
+            (limits.max_count is not None and count > limits.max_count)
+            or (limits.max_bytes is not None and size > limits.max_bytes)
+            or (oldest is not None and (run.ended_at or 0) < oldest)
+        ):
+            found.append(run)
+    found.reverse()
+    return found
+
+
+async def remove(store: Store, folders: Path, runs: Sequence[Run]) -> list[str]:
+    """Remove runs from the store, then their folders; return the ids that went.
+
+    A crash in between leaves folders that nothing names; recovery removes them.
+    """
+    removed = await store.delete([run.id for run in runs], now())
+    for run in runs:
+        if run.id in removed:
+            await asyncio.to_thread(shutil.rmtree, folders / run.key, ignore_errors=True)
+    return removed
+
+
+async def trim_shared_logs(store: Store, limits: PruneLimits) -> None:
+    """Cut the heads of `lifecycle` and `messages` by age; a run's log only goes whole."""
+    if limits.max_age is not None:
+        before = now() - round(limits.max_age * 1e6)
+        for log in (LIFECYCLE, MESSAGES):
+            await store.trim(log, before)
+
+
+async def _ended(store: Store) -> AsyncIterator[Run]:
+    """Yield the ended runs, newest first."""
+    where = RunFilter(statuses=sorted(TERMINAL))
+    before: int | None = None
+    while page := await store.runs(where, PAGE, before=before):
+        for run in page:
+            yield run
+        before = page[-1].order

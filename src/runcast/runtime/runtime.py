@@ -1,0 +1,233 @@
+"""The runtime: everything a surface may do with runs, in one place."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from runcast import __version__
+from runcast.config import Settings
+from runcast.core.errors import Conflict, Gone
+from runcast.core.events import Draft, Event, run_log
+from runcast.core.limits import PAGE_BYTES, READ_BYTES
+from runcast.core.runs import Run
+from runcast.core.times import format_time, parse_duration
+from runcast.runtime.clock import now
+from runcast.runtime.data_dir import DataDir
+from runcast.runtime.logs import Logs
+from runcast.runtime.output import RawOutput
+from runcast.runtime.queue import Queue
+from runcast.runtime.recovery import recover
+from runcast.runtime.retention import CHUNK, PruneLimits, expired, remove, trim_shared_logs
+from runcast.runtime.submit import RunSpec, submit
+from runcast.stores import RunFilter, Store, open_store
+
+RETENTION_S = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Some events of a log, the cursor after them, and whether the log has no more now."""
+
+    events: list[Event]
+    next_after: int
+    at_end: bool
+
+
+class Runtime:
+    """Runs commands, keeps their logs and lets followers read them.
+
+    Open one per process and data folder with `Runtime.open`; `close` leaves runs running.
+    """
+
+    def __init__(self, settings: Settings, data_dir: DataDir, store: Store) -> None:
+        self.settings = settings
+        self.data_dir = data_dir
+        self.store = store
+        self.logs = Logs(store)
+        self.started_at = now()
+        self.draining = False
+        self._queue = Queue(store, self.logs, data_dir.runs, settings.queue.max_concurrent_runs)
+        self._cwd = str(Path.cwd())
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @classmethod
+    async def open(cls, settings: Settings) -> "Runtime":
+        """Take the data folder, open the store, take up what was left; raise ConfigError."""
+        data_dir = DataDir(settings)
+        try:
+            store = await open_store(data_dir.store_url(settings))
+        except BaseException:
+            data_dir.release()
+            raise
+        runtime = cls(settings, data_dir, store)
+        await runtime.logs.open()
+        await recover(store, runtime._queue, data_dir.runs)
+        runtime._start()
+        return runtime
+
+    def _start(self) -> None:
+        self._queue.start()
+        works = [self._retain()]
+        if self.settings.testing.append_interval_ms is not None:
+            works.append(self._append_between(self.settings.testing.append_interval_ms / 1000))
+        self._tasks = [asyncio.create_task(work) for work in works]
+
+    def drain(self) -> None:
+        """Stop taking work and have every follower look around: streams end, runs run on."""
+        self.draining = True
+        self.logs.nudge_all()
+
+    async def close(self) -> None:
+        """Let go of the runs, which the next server takes up, and close the store."""
+        self.drain()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._queue.close()
+        self.logs.close()
+        await self.store.close()
+        self.data_dir.release()
+
+    async def submit(self, spec: RunSpec) -> Run:
+        """Queue a run; it is durable when this returns.
+
+        Raises BadRequest, or Conflict `id_taken` or `id_deleted`.
+        """
+        run = await submit(
+            self.store, self.data_dir.runs, spec, self.settings.runs.grace_s, self._cwd
+        )
+        self._queue.kick()
+        return run
+
+    async def get(self, run_id: str) -> Run:
+        """Return a run; raise NotFound."""
+        return await self.store.get(run_id)
+
+    async def wait(self, run_id: str, seconds: float) -> Run:
+        """Return a run at its end, or as it stands after so many seconds; raise NotFound."""
+        run = await self.store.get(run_id)
+        if run.ended:
+            return run
+        follower = await self.logs.follow(run_log(run_id), run.last_seq)
+        try:
+            async with asyncio.timeout(seconds):
+                while not (follower.at_end or self.draining):
+                    await follower.take()
+        except TimeoutError:
+            pass
+        finally:
+            follower.close()
+        return await self.store.get(run_id)
+
+    async def list(self, where: RunFilter, limit: int, before: int | None = None) -> list[Run]:
+        """List runs, newest first; `before` is the `order` of the last one seen."""
+        return await self.store.runs(where, limit, before=before)
+
+    async def cancel(self, run_id: str) -> Run:
+        """Ask for a run's end, durably: a restart asks again. Raise NotFound, Conflict.
+
+        A queued run is cancelled when this returns, a running one once its processes are gone.
+        """
+        run = await self.store.get(run_id)
+        if run.ended:
+            raise Conflict("run_ended", f"run {run_id} has already ended: {run.status}")
+        # First the mark, which a claim passes over: what is still queued then stays queued.
+        run = await self.store.update(run_id, {"cancel_requested": True})
+        if run.status == "queued":
+            ended = {"reason": "cancelled", "ended_at": now()}
+            run = await self.store.transition(run_id, "cancelled", now(), ended)
+            self.logs.seal(run_log(run_id))
+        elif (execution := self._queue.executions.get(run_id)) is not None:
+            execution.cancel()
+        return run
+
+    async def delete(self, run_id: str) -> None:
+        """Remove a run for good; raise NotFound or Conflict `run_active`."""
+        await self._remove([await self.store.get(run_id)])
+
+    async def prune(self, limits: PruneLimits) -> int:
+        """Remove the ended runs that are over a limit; return how many went."""
+        victims = await expired(self.store, limits)
+        for start in range(0, len(victims), CHUNK):
+            await self._remove(victims[start : start + CHUNK])
+        await trim_shared_logs(self.store, limits)
+        return len(victims)
+
+    async def page(self, run_id: str, after: int, limit: int) -> Page:
+        """Read events after `after`: at most `limit` and about 1 MiB.
+
+        Raises NotFound, or Gone `cursor_ahead` beyond the newest event.
+        """
+        log_name = run_log(run_id)
+        head = await self.store.head(log_name)
+        if after > head.last + head.sealed:
+            raise Gone("cursor_ahead", f"the newest event is {head.last}", {"last": head.last})
+        events: list[Event] = []
+        size = 0
+        while len(events) < limit and size < PAGE_BYTES:
+            batches = await self.store.read(log_name, after, READ_BYTES)
+            if not batches:
+                break
+            for batch in batches:
+                events.extend(batch.events(after))
+                size += len(batch.body)
+            after = batches[-1].last_seq
+        del events[limit:]
+        after = events[-1].seq if events else min(after, head.last)
+        return Page(events, after, after >= head.last)
+
+    def output(self, run: Run, stream: str | None) -> RawOutput:
+        """Return what a run printed, byte for byte."""
+        return RawOutput(self.data_dir.runs / run.key, stream)
+
+    async def status(self) -> dict[str, Any]:
+        """Say how the server is."""
+        totals = await self.store.totals()
+        positions = await self.store.positions()
+        return {
+            "version": __version__,
+            "started_at": format_time(self.started_at),
+            "uptime_s": (now() - self.started_at) / 1e6,
+            "draining": self.draining,
+            "data_dir": str(self.data_dir.path),
+            "runs": totals,
+            "queue": {
+                "queued": totals["queued"],
+                "running": len(self._queue.executions),
+                "max": self._queue.limit,
+            },
+            "positions": {"head": positions.head, "floor": positions.floor},
+        }
+
+    async def _remove(self, runs: Sequence[Run]) -> None:
+        for run_id in await remove(self.store, self.data_dir.runs, runs):
+            self.logs.delete(run_log(run_id))
+
+    async def _retain(self) -> None:
+        keep = self.settings.retention
+        age = None if keep.max_age is None else parse_duration(keep.max_age, "retention.max_age")
+        limits = PruneLimits(age, keep.max_count, keep.max_bytes)
+        if limits == PruneLimits():
+            return
+        while True:
+            try:
+                if removed := await self.prune(limits):
+                    log.info("retention.removed", runs=removed)
+            except Exception:
+                log.exception("retention.failed")
+            await asyncio.sleep(RETENTION_S)
+
+    async def _append_between(self, interval_s: float) -> None:
+        while True:
+            await asyncio.sleep(interval_s)
+            for run_id in list(self._queue.executions):
+                draft = Draft(now(), "custom", {"name": "testing.tick", "value": None})
+                try:
+                    await self.store.append(run_log(run_id), [draft])
+                except Conflict:
+                    continue  # it has just ended

@@ -1,0 +1,137 @@
+"""The server process: bind, serve, and on SIGTERM end every stream cleanly."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+
+import structlog
+import uvicorn
+import uvloop
+
+from runcast.config import Settings
+from runcast.core.errors import ConfigError
+from runcast.runtime.runtime import Runtime
+from runcast.web.app import create_app
+
+DRAIN_S = 0.6  # for streams to end at a frame; then who does not read is cut
+BACKLOG = 2048
+
+Announce = Callable[[str], None]
+
+
+class DrainServer(uvicorn.Server):
+    """A uvicorn server whose streams end at a frame boundary when it is told to stop."""
+
+    def __init__(self, config: uvicorn.Config, runtime: Runtime, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._runtime = runtime
+        self._ready = ready
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGTERM and SIGINT, and exit 0 then: stopping is no failure."""
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGTERM, signal.SIGINT)
+        for number in signals:
+            loop.add_signal_handler(number, self._stop)
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, then say so."""
+        await super().startup(sockets)
+        gc.freeze()
+        self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the listener, drain the streams, cut who does not read, then stop."""
+        for server in self.servers:
+            server.close()
+        self._runtime.drain()
+        if self.server_state.tasks:
+            await asyncio.wait(set(self.server_state.tasks), timeout=DRAIN_S)
+        for connection in list(self.server_state.connections):
+            cycle = getattr(connection, "cycle", None)
+            if cycle is not None and not cycle.response_complete:
+                connection.transport.abort()
+        await super().shutdown(sockets)
+
+
+def serve(settings: Settings, announce: Announce) -> None:
+    """Serve until SIGTERM or SIGINT; runs go on without the server.
+
+    `announce` is called with the address once requests are answered. Raises ConfigError if the
+    address or the data folder cannot be used.
+    """
+    _configure_logging()
+    listener = _bind(settings.streaming.host, settings.streaming.port)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, listener, announce))
+
+
+async def _serve(settings: Settings, listener: socket.socket, announce: Announce) -> None:
+    with contextlib.closing(listener):
+        runtime = await Runtime.open(settings)
+        try:
+            config = uvicorn.Config(
+                create_app(runtime),
+                http="httptools",
+                ws="websockets-sansio",
+                ws_per_message_deflate=False,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                backlog=BACKLOG,
+                timeout_graceful_shutdown=1,
+            )
+            server = DrainServer(config, runtime, lambda: announce(_address(listener)))
+            await server.serve(sockets=[listener])
+        finally:
+            await runtime.close()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another port with --port"
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _configure_logging() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )

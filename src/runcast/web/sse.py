@@ -1,0 +1,195 @@
+"""Event streams over HTTP: one pump per client, shared bytes, one heartbeat timer for all."""
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import Iterable
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from runcast.config import Sse
+from runcast.core.errors import TooMany
+from runcast.core.events import Batch
+from runcast.runtime.logs import Follower
+from runcast.runtime.runtime import Runtime
+from runcast.wires import Wire
+
+SEND_BYTES = 65_536  # what one client can have in flight beside its socket buffer
+RETRY_MS = 1_000  # and up to as much again at random, so that clients do not return as one
+TICKS = 8  # looks at the idle streams per heartbeat interval
+
+_HEADERS = (
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+)
+
+
+class Streams:
+    """The open streams of a server: counted per run, and kept alive by one timer."""
+
+    def __init__(self, settings: Sse) -> None:
+        self._settings = settings
+        self._open: set[EventStream] = set()
+        self._per_run: Counter[str] = Counter()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        """Count the open streams."""
+        return len(self._open)
+
+    def check_room(self, run_id: str) -> None:
+        """Raise TooMany if the run has as many streams as it may have."""
+        limit = self._settings.max_clients_per_run
+        if self._per_run[run_id] >= limit:
+            raise TooMany("too_many_clients", f"run {run_id} already has {limit} streams")
+
+    def enter(self, stream: "EventStream") -> None:
+        """Count a stream and begin to keep it alive."""
+        self._open.add(stream)
+        if stream.run_id is not None:
+            self._per_run[stream.run_id] += 1
+        if self._timer is None:
+            self._tick()
+
+    def leave(self, stream: "EventStream") -> None:
+        """Forget a stream."""
+        self._open.discard(stream)
+        if stream.run_id is not None:
+            self._per_run[stream.run_id] -= 1
+            if not self._per_run[stream.run_id]:
+                del self._per_run[stream.run_id]
+
+    def _tick(self) -> None:
+        self._timer = None
+        if not self._open:
+            return
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for stream in self._open:
+            stream.keep_alive(now, self._settings)
+        pause = min(self._settings.comment_interval_s, self._settings.heartbeat_interval_s)
+        self._timer = loop.call_later(pause / TICKS, self._tick)
+
+
+class EventStream(Response):
+    """Sends what a follower reads, as a wire writes it, until the log or the client ends.
+
+    Ends at a frame boundary when the server drains, without the closing frame, so that the
+    client comes back. A client that does not read holds up nobody: the pump waits with at most
+    SEND_BYTES of its own.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        streams: Streams,
+        follower: Follower,
+        wire: Wire,
+        run_id: str | None,
+        opening: bytes = b"",
+    ) -> None:
+        self.run_id = run_id
+        self.background = None
+        self._runtime = runtime
+        self._streams = streams
+        self._follower = follower
+        self._wire = wire
+        self._opening = opening
+        self._gone = False
+        self._fresh = True
+        self._comment_at = 0.0
+        self._heartbeat_at = 0.0
+        self._due = b""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the stream to its end."""
+        del scope
+        self._heartbeat_at = self._comment_at = asyncio.get_running_loop().time()
+        self._streams.enter(self)
+        watcher = asyncio.create_task(self._watch(receive))
+        try:
+            headers = [(b"content-type", self._wire.media_type.encode()), *_HEADERS]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            # An empty body makes the server flush the headers now.
+            await self._send(send, self._opening)
+            await self._pump(send)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            self._streams.leave(self)
+            self._follower.close()
+            watcher.cancel()
+
+    def keep_alive(self, now: float, settings: Sse) -> None:
+        """Have a heartbeat sent if one is due; what is sent anyway counts as a comment."""
+        if now - self._heartbeat_at >= settings.heartbeat_interval_s:
+            self._heartbeat_at = self._comment_at = now
+            self._due = self._wire.heartbeat()
+        elif now - self._comment_at >= settings.comment_interval_s:
+            self._comment_at = now
+            self._due = self._wire.comment()
+        else:
+            return
+        self._follower.nudge()
+
+    async def _watch(self, receive: Receive) -> None:
+        """Notice that the client left, even while there is nothing to send."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._gone = True
+        self._follower.nudge()
+
+    async def _pump(self, send: Send) -> None:
+        follower = self._follower
+        while not (self._gone or self._runtime.draining):
+            after = follower.cursor
+            batches = await follower.take()
+            if batches:
+                await self._send(send, *self._encode(batches, after))
+            elif follower.at_end:
+                await self._close(send)
+                return
+            if self._due:
+                due, self._due = self._due, b""
+                await send({"type": "http.response.body", "body": due, "more_body": True})
+
+    def _encode(self, batches: Iterable[Batch], after: int) -> list[bytes]:
+        """Encode what is new; a batch wanted whole is encoded once for all its followers."""
+        wire, first = self._wire, self._follower.first
+        parts = []
+        for batch in batches:
+            if first(batch) <= after:
+                parts.append(wire.events(batch, after))
+                continue
+            encoded = batch.memo.get(wire.key)
+            if encoded is None:
+                encoded = batch.memo[wire.key] = wire.events(batch, after)
+            parts.append(encoded)
+        return parts
+
+    async def _close(self, send: Send) -> None:
+        if self.run_id is not None:
+            track = self._follower.track
+            frame = self._wire.closing(self.run_id, track.head, deleted=track.deleted)
+            await self._send(send, frame)
+
+    async def _send(self, send: Send, *parts: bytes) -> None:
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        if self._fresh and data:
+            self._fresh = False
+            data = self._wire.first(data, RETRY_MS + secrets.randbelow(RETRY_MS + 1))
+        if len(data) <= SEND_BYTES:
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+            return
+        view = memoryview(data)
+        for start in range(0, len(view), SEND_BYTES):
+            piece = view[start : start + SEND_BYTES]
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+
+
+class DrainingNotice(Response):
+    """What a client gets that asks for a stream while the server stops: it will come back."""
+
+    def __init__(self, media_type: str) -> None:
+        super().__init__(b": draining\n\n", headers={"Cache-Control": "no-cache, no-transform"})
+        self.headers["Content-Type"] = media_type

@@ -1,0 +1,204 @@
+"""Following: whatever a reader has, wherever it comes from, it gets the rest once and in order."""
+
+import asyncio
+import random
+
+import pytest
+
+from runcast.core.errors import NotFound
+from runcast.core.events import Draft, Lines, run_log
+from runcast.core.runs import Run
+from runcast.runtime import logs as logs_module
+from runcast.runtime.logs import Logs
+from runcast.stores import open_store
+
+LOG = run_log("r")
+
+
+@pytest.fixture
+async def store():
+    store = await open_store("memory:")
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def logs(store):
+    await store.create(Run(id="r", key="k", task_id="r", status="running", created_at=1))
+    logs = Logs(store)
+    await logs.open()
+    yield logs
+    logs.close()
+
+
+async def read(follower, until):
+    """Take until seq `until`; return (seq, text) of every event beyond the cursor."""
+    found = []
+    while follower.cursor < until:
+        after = follower.cursor
+        for batch in await follower.take():
+            found += [(event.seq, event.data.get("text")) for event in batch.events(after)]
+    return found
+
+
+async def append(store, *texts):
+    await store.append(LOG, [Lines(1, "stdout", list(texts))])
+
+
+async def test_replay_and_live_are_one_sequence(store, logs):
+    await append(store, "a", "b")
+    follower = await logs.follow(LOG, 1)
+    reading = asyncio.create_task(read(follower, 5))
+    await append(store, "c")
+    await append(store, "d")
+
+    assert await reading == [(2, "a"), (3, "b"), (4, "c"), (5, "d")]
+    follower.close()
+
+
+async def test_a_cursor_inside_a_batch_gets_the_batch_and_drops_what_it_has(store, logs):
+    await append(store, "a", "b", "c")
+    follower = await logs.follow(LOG, 3)
+
+    assert await read(follower, 4) == [(4, "c")]
+    follower.close()
+
+
+@pytest.mark.parametrize("hot_bytes", [0, 2_000, 1 << 20])
+async def test_followers_at_any_pace_get_everything_whatever_is_in_memory(
+    store, logs, hot_bytes, monkeypatch
+):
+    monkeypatch.setattr(logs_module, "HOT_BYTES", hot_bytes)
+    monkeypatch.setattr(logs_module, "READ_BYTES", 300)
+    chance = random.Random(7)
+    expected = [(seq, f"line {seq}") for seq in range(2, 402)]
+
+    async def follow(start):
+        follower = await logs.follow(LOG, start)
+        try:
+            found = []
+            while follower.cursor < 401:
+                found += await read(follower, min(follower.cursor + 1, 401))
+                if chance.random() < 0.2:
+                    await asyncio.sleep(chance.random() / 100)
+            return found
+        finally:
+            follower.close()
+
+    followers = [asyncio.create_task(follow(start)) for start in (0, 0, 1, 1, 1)]
+    texts = [text for _, text in expected]
+    while texts:
+        size = chance.randint(1, 9)
+        await append(store, *texts[:size])
+        del texts[:size]
+        await asyncio.sleep(0)
+
+    for start, found in zip((0, 0, 1, 1, 1), await asyncio.gather(*followers), strict=True):
+        assert found == ([(1, None)] if start == 0 else []) + expected
+
+
+async def test_all_runs_are_followed_by_position(store, logs):
+    await store.create(Run(id="q", key="k2", task_id="q", status="running", created_at=1))
+    follower = logs.follow_all(0)
+    await append(store, "a")
+    await store.append(run_log("q"), [Lines(1, "stdout", ["b"])])
+    positions = []
+    while len(positions) < 4:
+        after = follower.cursor
+        for batch in await follower.take():
+            positions += [event.position for event in batch.events() if event.position > after]
+
+    assert positions == sorted(set(positions))
+    follower.close()
+
+
+async def test_a_sealed_log_ends_for_who_has_everything(store, logs):
+    follower = await logs.follow(LOG, 0)
+    await read(follower, 1)
+    waiting = asyncio.create_task(follower.take())
+    await asyncio.sleep(0)
+    await store.transition("r", "completed", 2)
+    logs.seal(LOG)
+
+    (batch,) = await waiting
+    assert [event.data["status"] for event in batch.events()] == ["completed"]
+    assert follower.at_end
+    assert await follower.take() == []
+    follower.close()
+
+
+async def test_a_follower_of_an_ended_run_learns_that_it_ended(store, logs):
+    await store.transition("r", "failed", 2)
+    follower = await logs.follow(LOG, 2)
+
+    assert follower.at_end
+    assert await follower.take() == []
+    follower.close()
+
+
+async def test_a_deleted_log_ends_at_once(store, logs):
+    follower = await logs.follow(LOG, 1)
+    waiting = asyncio.create_task(follower.take())
+    await asyncio.sleep(0)
+    logs.delete(LOG)
+
+    assert await waiting == []
+    assert follower.at_end
+    follower.close()
+
+
+async def test_a_nudge_returns_an_empty_hand_and_loses_nothing(store, logs):
+    follower = await logs.follow(LOG, 1)
+    waiting = asyncio.create_task(follower.take())
+    await asyncio.sleep(0)
+    follower.nudge()
+    assert await waiting == []
+    assert not follower.at_end
+
+    await append(store, "a")
+    assert await read(follower, 2) == [(2, "a")]
+    follower.close()
+
+
+async def test_cancelling_a_take_loses_nothing(store, logs):
+    follower = await logs.follow(LOG, 1)
+    waiting = asyncio.create_task(follower.take())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+    await append(store, "a")
+    assert await read(follower, 2) == [(2, "a")]
+    follower.close()
+
+
+async def test_an_unknown_run_cannot_be_followed(logs):
+    with pytest.raises(NotFound):
+        await logs.follow(run_log("none"), 0)
+
+
+async def test_late_followers_at_one_place_share_the_pages_and_what_is_made_of_them(
+    store, logs, monkeypatch
+):
+    monkeypatch.setattr(logs_module, "HOT_BYTES", 0)
+    monkeypatch.setattr(logs_module, "READ_BYTES", 200)
+    for number in range(50):
+        await append(store, f"line {number}", "x" * 100)
+    first = await logs.follow(LOG, 0)
+    second = await logs.follow(LOG, 0)
+
+    one, two = await first.take(), await second.take()
+
+    assert one[0] is two[0]
+    first.close()
+    second.close()
+
+
+async def test_memory_is_bounded_by_bytes_not_by_events(store, logs, monkeypatch):
+    monkeypatch.setattr(logs_module, "HOT_BYTES", 50_000)
+    for _ in range(1_000):
+        await store.append(LOG, [Draft(1, "custom", {"name": "x", "value": "y" * 500})])
+
+    held = sum(len(batch.body) for batch in logs._recent)
+    assert 0 < held <= 50_000
