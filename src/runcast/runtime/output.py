@@ -4,8 +4,9 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TypeGuard
 
-from runcast.spool.records import MAX_RECORD_BYTES, Broken, blocks, whole_records
+from runcast.spool.records import MAX_RECORD_BYTES, Block, Broken, blocks, whole_records
 
 _CHUNK_BYTES = 4 * MAX_RECORD_BYTES
 
@@ -41,10 +42,13 @@ class RawOutput:
             offset = 0
             while size := whole_records(data := _read_at(spool.fileno(), offset)):
                 offset += size
-                yield b"".join(block.raw() for block in blocks(data[:size]) if self._wants(block))
+                yield b"".join(self._wanted(data[:size]))
 
-    def _wants(self, block: object) -> bool:
-        return isinstance(block, Block) and self._stream in (None, block.stream)
+    def _wanted(self, data: bytes) -> Iterator[bytes]:
+        for block in blocks(data):
+            if isinstance(block, Broken) or self._stream not in (None, block.stream):
+                continue
+            yield block.raw()
 
 
 def _read_at(fd: int, offset: int) -> bytes:

@@ -65,8 +65,12 @@ class Runtime:
             data_dir.release()
             raise
         runtime = cls(settings, data_dir, store)
-        await runtime.logs.open()
-        await recover(store, runtime._queue, data_dir.runs)
+        try:
+            await runtime.logs.open()
+            await recover(store, runtime._queue, data_dir.runs)
+        except BaseException:
+            await runtime.close()
+            raise
         runtime._start()
         return runtime
 

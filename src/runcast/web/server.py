@@ -17,6 +17,7 @@ from runcast.config import Settings
 from runcast.core.errors import ConfigError
 from runcast.runtime.runtime import Runtime
 from runcast.web.app import create_app
+from runcast.web.protocol import GuardedProtocol
 
 DRAIN_S = 0.6  # for streams to end at a frame; then who does not read is cut
 BACKLOG = 2048
@@ -27,7 +28,19 @@ Announce = Callable[[str], None]
 class DrainServer(uvicorn.Server):
     """A uvicorn server whose streams end at a frame boundary when it is told to stop."""
 
-    def __init__(self, config: uvicorn.Config, runtime: Runtime, ready: Callable[[], None]) -> None:
+    def __init__(self, runtime: Runtime, ready: Callable[[], None] = lambda: None) -> None:
+        config = uvicorn.Config(
+            create_app(runtime),
+            http=GuardedProtocol,
+            ws="websockets-sansio",
+            ws_per_message_deflate=False,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=1,
+        )
         super().__init__(config)
         self._runtime = runtime
         self._ready = ready
@@ -75,7 +88,7 @@ def serve(settings: Settings, announce: Announce) -> None:
     address or the data folder cannot be used.
     """
     _configure_logging()
-    listener = _bind(settings.streaming.host, settings.streaming.port)
+    listener = bind(settings.streaming.host, settings.streaming.port)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, listener, announce))
 
@@ -84,25 +97,14 @@ async def _serve(settings: Settings, listener: socket.socket, announce: Announce
     with contextlib.closing(listener):
         runtime = await Runtime.open(settings)
         try:
-            config = uvicorn.Config(
-                create_app(runtime),
-                http="httptools",
-                ws="websockets-sansio",
-                ws_per_message_deflate=False,
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                backlog=BACKLOG,
-                timeout_graceful_shutdown=1,
-            )
-            server = DrainServer(config, runtime, lambda: announce(_address(listener)))
+            server = DrainServer(runtime, lambda: announce(address_of(listener)))
             await server.serve(sockets=[listener])
         finally:
             await runtime.close()
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
+    """Listen on an address; raise ConfigError if that cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -118,7 +120,8 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _address(listener: socket.socket) -> str:
+def address_of(listener: socket.socket) -> str:
+    """Return the URL that a listener answers at."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

@@ -1,0 +1,202 @@
+"""Ingest: whatever is cut off, torn or stopped, each record becomes its events exactly once."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from runcast.core.errors import StaleCheckpoint, Unavailable
+from runcast.core.events import Draft, run_log
+from runcast.core.runs import Run
+from runcast.runtime.ingest import CHUNK_BYTES, Budget, Ingest
+from runcast.stores import open_store
+
+HEADER = b"2026-11-21T08:57:30.123456789Z stdout F "
+LOG = run_log("r")
+
+
+def spool_of(texts):
+    return b"".join(HEADER + text + b"\n" for text in texts)
+
+
+@pytest.fixture
+async def store():
+    store = await open_store("memory:")
+    await store.create(Run(id="r", key="k", task_id="r", status="running"))
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    return tmp_path / "output.log"
+
+
+async def open_ingest(store, spool):
+    ingest = Ingest(store, Budget(), await store.get("r"), str(spool))
+    await ingest.open()
+    return ingest
+
+
+async def events(store):
+    return [
+        event
+        for batch in await store.read(LOG, 1, 1 << 30)
+        for event in batch.events()
+        if event.seq > 1
+    ]
+
+
+async def texts(store):
+    return [event.data["text"] for event in await events(store) if event.type == "output"]
+
+
+async def test_a_spool_that_is_not_there_yet_has_nothing(store, spool):
+    ingest = await open_ingest(store, spool)
+
+    await ingest.drain()
+
+    assert await events(store) == []
+
+
+async def test_a_torn_last_record_waits_for_its_end(store, spool):
+    ingest = await open_ingest(store, spool)
+    whole = spool_of([b"one", b"two"])
+    spool.write_bytes(whole[:-2])
+    await ingest.drain()
+    assert await texts(store) == ["one"]
+
+    spool.write_bytes(whole)
+    await ingest.drain()
+    assert await texts(store) == ["one", "two"]
+    ingest.close()
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    lines=st.lists(st.binary(max_size=30).map(lambda b: b.replace(b"\n", b"")), max_size=30),
+    data=st.data(),
+)
+def test_growing_anyhow_and_starting_again_anywhere_gives_each_line_once(tmp_path, lines, data):
+    whole = spool_of(lines)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=6)))
+    restarts = data.draw(st.lists(st.booleans(), min_size=len(cuts), max_size=len(cuts)))
+    spool = tmp_path / "output.log"
+    spool.write_bytes(b"")
+
+    async def scenario():
+        store = await open_store("memory:")
+        await store.create(Run(id="r", key="k", task_id="r", status="running"))
+        ingest = await open_ingest(store, spool)
+        for cut, restart in zip([*cuts, len(whole)], [*restarts, True], strict=True):
+            spool.write_bytes(whole[:cut])
+            await ingest.drain()
+            # What others append in between moves the seq, never the checkpoint.
+            await store.append(LOG, [Draft(1, "custom", {"name": "tick", "value": None})])
+            if restart:
+                ingest.close()
+                ingest = await open_ingest(store, spool)
+        await ingest.drain()
+        ingest.close()
+        found = await events(store)
+        await store.close()
+        return found
+
+    found = asyncio.run(scenario())
+
+    outputs = [event.data for event in found if event.type == "output"]
+    assert [data["text"] for data in outputs] == [line.decode(errors="replace") for line in lines]
+    assert [event.seq for event in found] == list(range(2, len(found) + 2))
+
+
+async def test_a_second_reader_of_the_same_run_is_refused(store, spool):
+    spool.write_bytes(spool_of([b"one"]))
+    first = await open_ingest(store, spool)
+    second = await open_ingest(store, spool)
+    await first.drain()
+
+    with pytest.raises(StaleCheckpoint):
+        await second.drain()
+
+    assert await texts(store) == ["one"]
+    first.close()
+    second.close()
+
+
+async def test_a_spool_that_shrank_is_never_read_again_from_its_start(store, spool):
+    whole = spool_of([b"one", b"two", b"three"])
+    spool.write_bytes(whole)
+    ingest = await open_ingest(store, spool)
+    await ingest.drain()
+    ingest.close()
+
+    with spool.open("r+b") as file:
+        file.truncate(len(spool_of([b"one"])))
+    again = await open_ingest(store, spool)
+    await again.drain()
+    with spool.open("ab") as file:
+        file.write(spool_of([b"four"]))
+    await again.drain()
+    again.close()
+
+    assert await texts(store) == ["one", "two", "three", "four"]
+    assert [event.data for event in await events(store) if event.type == "gap"] == [
+        {"reason": "truncated"}
+    ]
+
+
+async def test_zeros_where_a_power_cut_left_none_of_the_text_become_a_gap(store, spool):
+    good = spool_of([b"good"])
+    spool.write_bytes(good + bytes(3 * CHUNK_BYTES) + b"\n" + good)
+    ingest = await open_ingest(store, spool)
+    await ingest.drain()
+    ingest.close()
+
+    gaps = [event.data["bytes"] for event in await events(store) if event.type == "gap"]
+    assert await texts(store) == ["good", "good"]
+    assert sum(gaps) == 3 * CHUNK_BYTES + 1
+
+
+async def test_lines_beyond_one_chunk_come_in_order(store, spool):
+    lines = [b"%d " % number + b"x" * 500 for number in range(2_000)]
+    spool.write_bytes(spool_of(lines))
+    ingest = await open_ingest(store, spool)
+    await ingest.drain()
+    ingest.close()
+
+    assert await texts(store) == [line.decode() for line in lines]
+
+
+async def test_the_end_tells_what_the_spool_lost_against_the_runner_s_record(store, spool):
+    spool.write_bytes(spool_of([b"one"]))
+    ingest = await open_ingest(store, spool)
+    await ingest.drain()
+    ingest.close()
+
+    entries, advance = ingest.ending(ingest.offset + 7)
+
+    assert [entry.data for entry in entries] == [{"reason": "truncated", "bytes": 7}]
+    assert advance.checkpoint.finished
+    assert ingest.ending(ingest.offset)[0] == []
+
+
+async def test_a_refused_write_loses_nothing_and_doubles_nothing(store, spool, monkeypatch):
+    spool.write_bytes(spool_of([b"one"]))
+    ingest = await open_ingest(store, spool)
+    append = store.append
+
+    async def full(*args, **kwargs):
+        raise Unavailable("storage", "disk full")
+
+    monkeypatch.setattr(store, "append", full)
+    with pytest.raises(Unavailable):
+        await ingest.drain()
+    monkeypatch.setattr(store, "append", append)
+    await ingest.drain()
+    ingest.close()
+
+    assert await texts(store) == ["one"]
