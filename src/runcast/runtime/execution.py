@@ -2,20 +2,19 @@
 
 import asyncio
 import os
-import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import structlog
 
-import runcast.runner
 from runcast.core.errors import Unavailable
 from runcast.core.runs import Run
+from runcast.runner.guard import mend
 from runcast.runner.sweep import sweep
 from runcast.runtime.clock import now
 from runcast.runtime.ingest import Budget, Ingest
 from runcast.runtime.outcome import LOST, outcome_of
+from runcast.runtime.runners import Runners
 from runcast.runtime.watch import Watch
 from runcast.spool.folder import RunFolder
 from runcast.stores import Store
@@ -24,9 +23,22 @@ START_ATTEMPTS = 3
 CANCEL_POLL_S = 0.1
 CANCEL_MARGIN_S = 5.0  # beyond the grace, before the runner itself is taken for stuck
 STORAGE_RETRY_S = 0.25
-RUNNER = str(Path(runcast.runner.__file__).with_name("__main__.py"))
 
 log = structlog.get_logger(__name__)
+
+
+class Here:
+    """What all executions of this process share."""
+
+    def __init__(self) -> None:
+        self.watch = Watch()
+        self.runners = Runners()
+        self.budget = Budget()
+
+    def close(self) -> None:
+        """Let go of it; no execution may be left."""
+        self.watch.close()
+        self.runners.close()
 
 
 class Execution:
@@ -36,19 +48,17 @@ class Execution:
     runner, adopts a living one, or comes after its end.
     """
 
-    def __init__(
-        self, store: Store, watch: Watch, budget: Budget, run: Run, folder: RunFolder
-    ) -> None:
+    def __init__(self, store: Store, here: Here, run: Run, folder: RunFolder) -> None:
         self.run = run
         self.folder = folder
         self._store = store
-        self._watch = watch
-        self._ingest = Ingest(store, budget, run, folder.output_path)
+        self._watch = here.watch
+        self._runners = here.runners
+        self._ingest = Ingest(store, here.budget, run, folder.output_path)
         self._look = asyncio.Event()
         self._check = True
         self._attempts = 0
         self._cancelling: asyncio.Task[None] | None = None
-        self._pidfd: int | None = None
 
     def look(self) -> None:
         """Look whether the runner still lives, and read on."""
@@ -79,7 +89,6 @@ class Execution:
         finally:
             self._watch.remove(handle)
             self._ingest.close()
-            self._forget_runner()
             if self._cancelling is not None:
                 self._cancelling.cancel()
 
@@ -118,34 +127,17 @@ class Execution:
             # Under the lock nobody else can start it; a runner may have come and gone before.
             if self.folder.started() is None and self.folder.exit() is None:
                 self._attempts += 1
-                await self._spawn(lock)
+                await self._runners.spawn(self.folder, lock, self.look)
+        except OSError as error:
+            log.warning("runner.not_started", run=self.run.id, error=str(error))
         finally:
             os.close(lock)
 
-    async def _spawn(self, lock: int) -> None:
-        try:
-            pid = await asyncio.to_thread(spawn_runner, self.folder, lock)
-        except OSError as error:
-            log.warning("runner.not_started", run=self.run.id, error=str(error))
-            return
-        with suppress(AttributeError, OSError):
-            self._pidfd = os.pidfd_open(pid)
-            asyncio.get_running_loop().add_reader(self._pidfd, self._runner_gone, pid)
-
-    def _runner_gone(self, pid: int) -> None:
-        self._forget_runner()
-        with suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
-        self.look()
-
-    def _forget_runner(self) -> None:
-        if self._pidfd is not None:
-            asyncio.get_running_loop().remove_reader(self._pidfd)
-            os.close(self._pidfd)
-            self._pidfd = None
-
     async def _lost(self) -> dict[str, Any]:
+        """Do what the guard would have done, had it not been killed as well."""
         killed = await asyncio.to_thread(sweep, self.run.key)
+        with suppress(OSError):
+            await asyncio.to_thread(mend, self.folder.output_path)
         never = self.folder.started() is None
         return {
             "reason": "lost",
@@ -187,25 +179,3 @@ class Execution:
                 self.folder.kill_worker()
             self.look()
             await asyncio.sleep(CANCEL_POLL_S)
-
-
-def spawn_runner(folder: RunFolder, lock: int) -> int:
-    """Start the runner of a folder in a session of its own, handing it the held lock.
-
-    The lock's descriptor is passed as number 3 and nothing else is inherited, so that no other
-    process can keep a dead run looking alive. Raises OSError.
-    """
-    null = os.open(os.devnull, os.O_RDWR)
-    errors = os.open(folder.runner_log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        actions = [
-            (os.POSIX_SPAWN_DUP2, null, 0),
-            (os.POSIX_SPAWN_DUP2, null, 1),
-            (os.POSIX_SPAWN_DUP2, errors, 2),
-            (os.POSIX_SPAWN_DUP2, lock, 3),
-        ]
-        argv = [sys.executable, "-I", "-S", RUNNER, folder.path, "3"]
-        return os.posix_spawn(sys.executable, argv, os.environ, file_actions=actions, setsid=True)
-    finally:
-        os.close(null)
-        os.close(errors)

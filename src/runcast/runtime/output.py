@@ -4,9 +4,8 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import TypeGuard
 
-from runcast.spool.records import MAX_RECORD_BYTES, Block, Broken, blocks, whole_records
+from runcast.spool.records import MAX_RECORD_BYTES, Broken, blocks, whole_records
 
 _CHUNK_BYTES = 4 * MAX_RECORD_BYTES
 

@@ -9,10 +9,8 @@ from runcast.core.errors import Unavailable
 from runcast.core.events import run_log
 from runcast.core.runs import Run
 from runcast.runtime.clock import now
-from runcast.runtime.execution import STORAGE_RETRY_S, Execution
-from runcast.runtime.ingest import Budget
+from runcast.runtime.execution import STORAGE_RETRY_S, Execution, Here
 from runcast.runtime.logs import Logs
-from runcast.runtime.watch import Watch
 from runcast.spool.folder import RunFolder
 from runcast.stores import Store
 
@@ -31,8 +29,7 @@ class Queue:
         self._store = store
         self._logs = logs
         self._folders = folders
-        self._watch = Watch()
-        self._budget = Budget()
+        self._here = Here()
         self._tasks: set[asyncio.Task[None]] = set()
         self._kicked = asyncio.Event()
 
@@ -47,7 +44,7 @@ class Queue:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._watch.close()
+        self._here.close()
 
     def kick(self) -> None:
         """Look whether a queued run can start now."""
@@ -56,7 +53,7 @@ class Queue:
     def adopt(self, run: Run) -> None:
         """See a running run through to its end, from wherever it stands."""
         folder = RunFolder(self._folders / run.key)
-        execution = Execution(self._store, self._watch, self._budget, run, folder)
+        execution = Execution(self._store, self._here, run, folder)
         self.executions[run.id] = execution
         self._keep(asyncio.create_task(self._run(execution)))
 
@@ -94,8 +91,9 @@ class Queue:
             await self._kicked.wait()
 
     async def _look(self) -> None:
-        pause = LOOK_S if self._watch.available else LOOK_WITHOUT_HINTS_S
+        pause = LOOK_S if self._here.watch.available else LOOK_WITHOUT_HINTS_S
         while True:
             await asyncio.sleep(pause)
+            self._here.runners.poll()
             for execution in self.executions.values():
                 execution.look()

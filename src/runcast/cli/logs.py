@@ -1,0 +1,48 @@
+"""`runcast logs`: what a run has said, and what it still says."""
+
+import sys
+
+import click
+
+from runcast.cli.lines import LineWriter, Sink
+from runcast.cli.options import example, server_option
+
+
+@click.command(epilog=example("runcast logs -f 01939c5e-7b1c-7d2f-8a44-5f0e6c1b2a90"))
+@server_option
+@click.argument("run_id", metavar="ID")
+@click.option("--follow", "-f", is_flag=True, help="Go on until the run ends.")
+@click.option(
+    "--since-seq", type=click.IntRange(min=0), default=0, help="Only what came after this event."
+)
+@click.option("--stdout", "stream", flag_value="stdout", help="Only its standard output.")
+@click.option("--stderr", "stream", flag_value="stderr", help="Only its standard error.")
+@click.option("--raw", is_flag=True, help="Leave terminal control sequences in.")
+def logs(
+    server: str, run_id: str, *, follow: bool, since_seq: int, stream: str | None, raw: bool
+) -> None:
+    """Show what a run has printed.
+
+    Its standard error goes to standard error, unless that alone is asked for. On a terminal,
+    control sequences other than colours are removed, since a command may print what other
+    programs or people sent it. In a pipe or file every byte is kept.
+    """
+    from runcast.client.follow import follow_pieces
+    from runcast.client.http import Client
+
+    outputs = {stream: sys.stdout} if stream else {"stdout": sys.stdout, "stderr": sys.stderr}
+    writer = LineWriter({name: Sink(out.buffer, exact=raw) for name, out in outputs.items()})
+    with Client(server) as client:
+        head = client.get_run(run_id)["last_seq"]
+        if since_seq >= head and not follow:
+            return
+        for events in follow_pieces(client, run_id, since_seq):
+            for event in events:
+                if event.event == "log":
+                    writer.add(event.data)
+                elif event.event == "gap":
+                    click.echo(f"runcast: events up to {event.id} are gone", err=True)
+                if event.id >= head and not follow:
+                    writer.flush()
+                    return
+            writer.flush()

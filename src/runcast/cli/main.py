@@ -1,0 +1,106 @@
+"""The entry point: finds the command, and turns every error into one line and an exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from runcast import __version__
+from runcast.cli.terminal import clean
+from runcast.client.errors import ClientError
+from runcast.core.errors import ConfigError, RuncastError
+
+# Name of a command -> "module:attribute", imported when it is needed.
+COMMANDS: dict[str, str] = {
+    "serve": "runcast.cli.serve:serve",
+    "run": "runcast.cli.run:run",
+    "ps": "runcast.cli.ps:ps",
+    "logs": "runcast.cli.logs:logs",
+    "cancel": "runcast.cli.cancel:cancel",
+    "prune": "runcast.cli.prune:prune",
+    "doctor": "runcast.cli.doctor:doctor",
+    "demo": "runcast.cli.demo:demo",
+}
+
+# `run` ends with its child's exit code, so its own failures need one that children do not use.
+OWN_FAILURE: dict[str, int] = {"run": 125}
+
+HINTS: dict[str, str] = {"no_server": "; start one with: runcast serve"}
+
+_CONFIG_FAILURE = 2
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands in the order of the table."""
+        return [*COMMANDS, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command; None if there is none of this name."""
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; end quietly if nobody reads what it writes."""
+        try:
+            code: object = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _forget_stdout()
+            return _BROKEN_PIPE
+        return code
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="runcast")
+def cli() -> None:
+    """Run any command, keep everything it says in a durable log, and stream it live."""
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit; no error shows a traceback."""
+    arguments = sys.argv[1:] if args is None else list(args)
+    command = next((word for word in arguments if not word.startswith("-")), "")
+    sys.exit(_invoke(arguments, OWN_FAILURE.get(command, 1)))
+
+
+def _invoke(arguments: list[str], own_failure: int) -> int:
+    try:
+        code = cli.main(arguments, prog_name="runcast", standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        return max(error.exit_code, own_failure)
+    except click.ClickException as error:
+        error.show()
+        return own_failure
+    except ConfigError as error:
+        _report(error)
+        return _CONFIG_FAILURE
+    except (RuncastError, ClientError) as error:
+        _report(error)
+        return own_failure
+    except (click.Abort, KeyboardInterrupt):
+        return _INTERRUPTED
+    return code or 0
+
+
+def _report(error: RuncastError | ClientError) -> None:
+    message = " ".join(clean(error.message).split())
+    click.echo(f"runcast: {message}{HINTS.get(error.code, '')} ({error.code})", err=True)
+
+
+def _forget_stdout() -> None:
+    """Keep the interpreter's own flush at exit from complaining about the reader that left."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

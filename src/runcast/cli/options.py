@@ -1,0 +1,65 @@
+"""What several commands have in common: the server's address, settings and durations."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from runcast.core.errors import BadRequest
+from runcast.core.times import parse_duration
+
+DEFAULT_SERVER = "http://127.0.0.1:7890"
+SERVER_VARIABLE = "RUNCAST_SERVER"
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Duration(click.ParamType[float]):
+    """Seconds, or a text such as 90s, 15m, 12h, 7d; converted to seconds."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read the duration, or fail with the forms it may have."""
+        try:
+            return parse_duration(value)
+        except BadRequest as error:
+            self.fail(error.message, param, ctx)
+
+
+def server_option(command: Command) -> Command:
+    """Add `--server`."""
+    return click.option(
+        "--server",
+        metavar="URL",
+        envvar=SERVER_VARIABLE,
+        show_envvar=True,
+        default=DEFAULT_SERVER,
+        show_default=True,
+        help="Address of the server.",
+    )(command)
+
+
+def settings_options(command: Command) -> Command:
+    """Add `--config` and `--data-dir`."""
+    file = click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        help="Settings file; otherwise ./runcast.yaml if there is one.",
+    )
+    folder = click.option("--data-dir", metavar="PATH", help="Folder of the runs and the database.")
+    return file(folder(command))
+
+
+def server_was_named() -> bool:
+    """Whether the current command was told which server to use, rather than assuming one."""
+    source = click.get_current_context().get_parameter_source("server")
+    return source is not click.core.ParameterSource.DEFAULT
+
+
+def example(line: str) -> str:
+    """Make the epilog of a command's help: one line to copy."""
+    return f"\b\nExample:\n  {line}"

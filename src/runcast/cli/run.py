@@ -1,0 +1,125 @@
+"""`runcast run`: submit a command, show what it says, end as it ended."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runcast.cli.interrupts import Detached, Interrupts
+from runcast.cli.lines import LineWriter, Sink
+from runcast.cli.options import Duration, example, server_option
+from runcast.cli.outcome import OWN_ERROR, exit_code, explain
+
+if TYPE_CHECKING:
+    from runcast.client.http import Client
+
+PATIENCE_S = 60.0  # a server that restarts is back long before; the run goes on either way
+
+
+@click.command(
+    context_settings={"allow_interspersed_args": False},
+    epilog=example("runcast run -- bash -c 'for i in 1 2 3; do echo $i; sleep 1; done'"),
+)
+@server_option
+@click.option("--detach", "-d", is_flag=True, help="Print the run's id and do not wait for it.")
+@click.option("--id", "run_id", metavar="ID", help="Id of the run; otherwise a new UUIDv7.")
+@click.option("--task-id", metavar="ID", help="Task that the run belongs to.")
+@click.option("--cwd", metavar="DIR", help="Folder to run in; otherwise the current one.")
+@click.option("--env", "-e", metavar="NAME=VALUE", multiple=True, help="Set a variable.")
+@click.option("--timeout", type=Duration(), help="End the run after this time: 90s, 15m, 12h.")
+@click.option("--grace", type=Duration(), help="Time between asking the run to end and killing it.")
+@click.option("--dialect", metavar="NAME", help="How to read its output; otherwise as plain lines.")
+@click.option("--stdin", metavar="TEXT", help="Text for its standard input; - reads ours.")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(server: str, *, detach: bool, command: tuple[str, ...], **options: Any) -> int:
+    """Run a command and show its output.
+
+    Ends with the command's own exit code; 128 + n for signal n, 124 after the timeout, 127 if
+    there is no such command, 125 for errors of runcast. Ctrl-C leaves the command running;
+    twice within 2 seconds cancels it.
+    """
+    from runcast.client.http import Client
+
+    spec = make_spec(command, **options)
+    with Client(server) as client:
+        run_id = client.start_run(spec)["id"]
+        if detach:
+            click.echo(run_id)
+            return 0
+        try:
+            with Interrupts(lambda: _ask(run_id), lambda: _cancel(server, run_id)):
+                return _show(client, run_id)
+        except Detached:
+            _say(f"detached; follow it with: runcast logs -f {run_id}")
+            return 0
+
+
+def make_spec(command: tuple[str, ...], **options: Any) -> dict[str, Any]:
+    """Make the body that asks for the run; options that were not given are left out."""
+    stdin = sys.stdin.read() if options["stdin"] == "-" else options["stdin"]
+    spec = {
+        "id": options["run_id"],
+        "command": list(command),
+        "cwd": str(Path(options["cwd"] or ".").absolute()),
+        "env": _variables(options["env"]) or None,
+        "task_id": options["task_id"],
+        "timeout_s": options["timeout"],
+        "grace_s": options["grace"],
+        "dialect": options["dialect"],
+        "stdin": None if stdin is None else {"text": stdin},
+    }
+    return {name: value for name, value in spec.items() if value is not None}
+
+
+def _variables(pairs: tuple[str, ...]) -> dict[str, str]:
+    for pair in pairs:
+        if "=" not in pair[1:]:
+            raise click.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--env")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _show(client: "Client", run_id: str) -> int:
+    from runcast.client.follow import follow_pieces
+
+    writer = LineWriter(
+        {
+            "stdout": Sink(sys.stdout.buffer, exact=True),
+            "stderr": Sink(sys.stderr.buffer, exact=True),
+        }
+    )
+    for events in follow_pieces(client, run_id, patience_s=PATIENCE_S):
+        for event in events:
+            if event.event == "log":
+                writer.add(event.data)
+            elif event.event == "end" and event.data.get("deleted"):
+                _say(f"run {run_id} was deleted")
+                return OWN_ERROR
+        writer.flush()
+    ended = client.get_run(run_id)
+    reason = explain(ended)
+    if reason is not None:
+        _say(reason)
+    return exit_code(ended)
+
+
+def _ask(run_id: str) -> None:
+    _say(f"run {run_id} goes on; Ctrl-C again within 2 s to cancel it")
+
+
+def _cancel(server: str, run_id: str) -> None:
+    """Cancel over a connection of its own: the other one is in the middle of a read."""
+    from runcast.client.errors import ClientError
+    from runcast.client.http import Client
+
+    try:
+        with Client(server) as client:
+            client.cancel(run_id)
+    except ClientError as error:
+        _say(error.message)
+
+
+def _say(text: str) -> None:
+    # Straight to the descriptor: a signal may have come in the middle of a buffered write.
+    os.write(sys.stderr.fileno(), f"runcast: {text}\n".encode())

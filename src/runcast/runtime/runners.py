@@ -1,0 +1,85 @@
+"""Runner processes that this server started: spawned, noticed when they end, and reaped."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import runcast.runner
+from runcast.spool.folder import RunFolder
+
+RUNNER = str(Path(runcast.runner.__file__).with_name("__main__.py"))
+
+
+class Runners:
+    """The living children of this process that are runners."""
+
+    def __init__(self) -> None:
+        self._pidfds: dict[int, int] = {}  # pid -> pidfd
+        self._polled: dict[int, Callable[[], None]] = {}  # where pidfds cannot be had
+        self._loop = asyncio.get_running_loop()
+
+    async def spawn(self, folder: RunFolder, lock: int, gone: Callable[[], None]) -> None:
+        """Start the runner of a folder, whose held lock it takes over; raise OSError.
+
+        `gone` is called once the process has ended, which can be before the run has.
+        """
+        pid = await asyncio.to_thread(_spawn, folder, lock)
+        if not hasattr(os, "pidfd_open"):
+            self._polled[pid] = gone
+            return
+        pidfd = self._pidfds[pid] = os.pidfd_open(pid)
+        self._loop.add_reader(pidfd, self._ended, pid, gone)
+
+    def poll(self) -> None:
+        """Look after those of whose end the system gives no notice."""
+        for pid, gone in list(self._polled.items()):
+            if _reap(pid):
+                del self._polled[pid]
+                gone()
+
+    def close(self) -> None:
+        """Stop noticing; the runners run on."""
+        for pid in list(self._pidfds):
+            self._forget(pid)
+
+    def _ended(self, pid: int, gone: Callable[[], None]) -> None:
+        self._forget(pid)
+        _reap(pid)
+        gone()
+
+    def _forget(self, pid: int) -> None:
+        pidfd = self._pidfds.pop(pid)
+        self._loop.remove_reader(pidfd)
+        os.close(pidfd)
+
+
+def _reap(pid: int) -> bool:
+    """Take the exit of a process; False if it still runs."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True
+
+
+def _spawn(folder: RunFolder, lock: int) -> int:
+    """Start the runner in a session of its own and return its pid.
+
+    The lock's descriptor is passed as number 3 and nothing else is inherited, so that no other
+    process can keep a dead run looking alive.
+    """
+    null = os.open(os.devnull, os.O_RDWR)
+    errors = os.open(folder.runner_log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        actions = [
+            (os.POSIX_SPAWN_DUP2, null, 0),
+            (os.POSIX_SPAWN_DUP2, null, 1),
+            (os.POSIX_SPAWN_DUP2, errors, 2),
+            (os.POSIX_SPAWN_DUP2, lock, 3),
+        ]
+        argv = [sys.executable, "-I", "-S", RUNNER, folder.path, "3"]
+        return os.posix_spawn(sys.executable, argv, os.environ, file_actions=actions, setsid=True)
+    finally:
+        os.close(null)
+        os.close(errors)
