@@ -97,7 +97,8 @@ class Store(Protocol):
 
     All methods run on one event loop. Cancelling an await does not undo a write already begun:
     it may commit or not. If storage refuses (disk full, I/O error), Unavailable `storage` is
-    raised, nothing was written, and the same call may be tried again.
+    raised, nothing was written, and the same call may be tried again. A closed store raises
+    Unavailable `draining`.
     """
 
     async def close(self) -> None:
@@ -107,13 +108,14 @@ class Store(Protocol):
         """Call `listener` on the loop with every committed batch, in order of position.
 
         It is called before the call that wrote the batches returns, for `run:` logs,
-        `lifecycle` and `messages` alike.
+        `lifecycle` and `messages` alike. A listener that raises is logged, nothing else.
         """
 
     async def create(self, run: Run, entries: Sequence[Entry] = ()) -> Run:
         """Add a run as it stands; its log begins with its `status` event, then `entries`.
 
-        Returns it with `order` and `last_seq` set. Raises Conflict `id_taken` or `id_deleted`.
+        Returns it with `order`, `last_seq` and `bytes` set. Raises Conflict `id_taken` or
+        `id_deleted`, and `log_sealed` if there are entries though the run has ended.
         """
 
     async def get(self, run_id: str) -> Run:
@@ -129,6 +131,9 @@ class Store(Protocol):
 
     async def totals(self) -> dict[Status, int]:
         """Count the runs of each status; every status is a key."""
+
+    async def keys(self) -> set[str]:
+        """Return the folder keys of all runs."""
 
     async def claim(self, limit: int, time: int) -> list[Run]:
         """Make the oldest `limit` queued runs of source `run` running, oldest first.
@@ -147,13 +152,17 @@ class Store(Protocol):
     ) -> Run:
         """Change a run's status: append `entries`, then the `status` event, in one commit.
 
-        `outcome` sets fields of `OUTCOME_FIELDS`. The same status again changes and appends
-        nothing. Raises NotFound, Conflict `bad_transition`, or StaleCheckpoint if `advance`
-        does not hold.
+        `outcome` sets fields of `OUTCOME_FIELDS`; `started_at` or `ended_at` takes `time` if it
+        is not among them. The same status again changes nothing at all, whatever `outcome`,
+        `entries` and `advance` say. Raises NotFound, Conflict `bad_transition`, or
+        StaleCheckpoint if `advance` does not hold.
         """
 
     async def update(self, run_id: str, fields: Mapping[str, Any]) -> Run:
-        """Set fields other than the status, without an event; NotFound if there is no run."""
+        """Set fields other than the status, without an event; NotFound if there is no run.
+
+        ValueError for what only the store sets (`rules.FIXED_FIELDS`).
+        """
 
     async def append(
         self,
@@ -169,7 +178,7 @@ class Store(Protocol):
         `lifecycle` and `messages` always exist. `advance` moves the run's checkpoint in the same
         commit and raises StaleCheckpoint if it no longer holds; `after` is the expected last seq
         and raises Conflict `stale_after`. With `advance`, `entries` may be empty: only the
-        checkpoint moves, and the span is empty (`first` = `last` + 1).
+        checkpoint moves, and the span is empty (`first` = `last` + 1, at the newest position).
         """
 
     async def checkpoint(self, run_id: str) -> Checkpoint:

@@ -1,0 +1,120 @@
+"""The SQL of the SQLite engine, by name, and the search condition of a list of runs."""
+
+from collections.abc import Sequence
+
+from runcast.stores import RunFilter
+
+# The connection
+
+SCHEMA_VERSION = "SELECT value FROM meta WHERE key = 'schema_version'"
+SET_META = "UPDATE meta SET value = ?2 WHERE key = ?1"
+POSITIONS = """
+    SELECT (SELECT value FROM meta WHERE key = 'head'), (SELECT value FROM meta WHERE key = 'floor')
+"""
+IS_EMPTY = "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)"
+
+# Logs and batches
+
+LOG = """
+    SELECT l.id, l.first_seq, l.last_seq, l.bytes, l.sealed, coalesce(c.offset, 0)
+    FROM logs AS l LEFT JOIN checkpoints AS c ON c.log = l.id
+    WHERE l.name = ?
+"""
+HEAD = "SELECT first_seq, last_seq, sealed, bytes FROM logs WHERE name = ?"
+ADD_LOG = "INSERT INTO logs (name) VALUES (?) RETURNING id"
+SAVE_LOG = "UPDATE logs SET first_seq = ?2, last_seq = ?3, bytes = ?4, sealed = ?5 WHERE id = ?1"
+ADD_BATCH = "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)"
+LAST_POSITION = """
+    SELECT position + count - 1 FROM batches WHERE log = ? ORDER BY first_seq DESC LIMIT 1
+"""
+# CROSS JOIN keeps SQLite from starting at the inner table, which would cost a sort.
+READ = """
+    SELECT l.name, b.first_seq, b.position, b.count, b.body
+    FROM logs AS l CROSS JOIN batches AS b ON b.log = l.id
+    WHERE l.name = ?1
+      AND b.first_seq >= max(l.first_seq, coalesce((
+          SELECT first_seq FROM batches
+          WHERE log = l.id AND first_seq <= ?2 + 1 ORDER BY first_seq DESC LIMIT 1), 0))
+      AND b.first_seq + b.count - 1 > ?2
+    ORDER BY b.first_seq
+"""
+READ_ALL = """
+    SELECT l.name, b.first_seq, b.position, b.count, b.body
+    FROM batches AS b CROSS JOIN logs AS l ON l.id = b.log
+    WHERE b.position >= coalesce((
+          SELECT position FROM batches
+          WHERE position <= ?1 + 1 ORDER BY position DESC LIMIT 1), 0)
+      AND b.position + b.count - 1 > ?1
+      AND b.log > 2
+    ORDER BY b.position
+"""
+
+# Checkpoints
+
+CHECKPOINT = """
+    SELECT c.doc FROM logs AS l JOIN checkpoints AS c ON c.log = l.id WHERE l.name = ?
+"""
+SAVE_CHECKPOINT = "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)"
+
+# Runs
+
+RUN = """
+    SELECT r.log, r.doc, l.last_seq, l.bytes
+    FROM logs AS l JOIN runs AS r ON r.log = l.id WHERE l.name = ?
+"""
+RUNS = "SELECT r.log, r.doc, l.last_seq, l.bytes FROM runs AS r JOIN logs AS l ON l.id = r.log"
+PAGE = " ORDER BY r.log DESC LIMIT ? OFFSET ?"
+COUNT = "SELECT count(*) FROM runs AS r"
+TOTALS = "SELECT status, count(*) FROM runs GROUP BY status"
+KEYS = "SELECT key FROM runs"
+SAVE_RUN = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+RUN_DOC = "SELECT doc FROM runs WHERE log = ?"
+TO_CLAIM = """
+    SELECT l.name FROM runs AS r JOIN logs AS l ON l.id = r.log
+    WHERE r.status = 'queued' AND r.source = 'run' AND r.cancel_requested = 0
+    ORDER BY r.log LIMIT ?
+"""
+
+# Deleting and trimming
+
+IS_DELETED = "SELECT EXISTS (SELECT 1 FROM deleted WHERE id = ?)"
+DELETE_RUN = "DELETE FROM runs WHERE log = ?"
+DELETE_CHECKPOINT = "DELETE FROM checkpoints WHERE log = ?"
+DELETE_LOG = "DELETE FROM logs WHERE id = ?"
+ADD_DELETED = "INSERT INTO deleted VALUES (?)"
+FIRST_KEPT = """
+    SELECT first_seq FROM batches
+    WHERE log = ?1 AND first_seq >= ?2 AND (newest >= ?3 OR first_seq + count - 1 = ?4)
+    ORDER BY first_seq LIMIT 1
+"""
+TRIMMED = """
+    SELECT sum(length(body)), max(position + count - 1) FROM batches
+    WHERE log = ? AND first_seq >= ? AND first_seq < ?
+"""
+ADD_REMOVAL = "INSERT OR REPLACE INTO removals VALUES (?, ?)"
+NEXT_REMOVAL = "SELECT log, before FROM removals LIMIT 1"
+REMOVE_BATCHES = """
+    DELETE FROM batches WHERE position IN (
+        SELECT position FROM batches WHERE log = ?1 AND first_seq < ?2
+        ORDER BY first_seq LIMIT ?3)
+    RETURNING 1
+"""
+END_REMOVAL = "DELETE FROM removals WHERE log = ?"
+
+
+def where_clause(where: RunFilter, before: int | None = None) -> tuple[str, list[str | int]]:
+    """Write a filter as a WHERE clause over `runs AS r`, with the values it binds."""
+    terms: Sequence[tuple[str, str | int | None]] = (
+        ("r.workspace_id = ?", where.workspace_id),
+        ("r.task_id = ?", where.task_id),
+        ("r.source = ?", where.source),
+        ("r.kind = ?", where.kind),
+        ("r.created_at >= ?", where.since),
+        ("r.log < ?", before),
+    )
+    given = [(term, value) for term, value in terms if value is not None]
+    conditions = [term for term, _ in given]
+    if where.statuses:
+        conditions.append(f"r.status IN ({', '.join('?' * len(where.statuses))})")
+    clause = " WHERE " + " AND ".join(conditions) if conditions else ""
+    return clause, [value for _, value in given] + list(where.statuses)

@@ -1,0 +1,1 @@
+"""The store contract over every engine, and what only one engine can be asked."""

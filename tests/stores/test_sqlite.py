@@ -1,0 +1,179 @@
+"""What only the SQLite engine can be asked: its file, its schema, its groups, its speed."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import apsw
+import pytest
+
+from runcast.core.errors import ConfigError
+from runcast.core.events import MESSAGES, Batch, run_log
+from runcast.stores import RunFilter, open_store
+from runcast.stores.sqlite import parse_location
+from runcast.stores.sqlite.database import SYNCHRONOUS, migrations, open_database
+from tests.stores.make import a_run, events_of, move, say, texts_of
+
+
+async def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
+    url = f"sqlite:{tmp_path / 'store.db'}"
+    store = await open_store(url)
+    await store.create(a_run("gone"))
+    await store.create(a_run(status="running"))
+    await store.append(run_log("r"), [say("a")], advance=move(0, 5))
+    await store.delete(["gone"], 9)
+    positions = await store.positions()
+    before = [await store.get("r"), positions, await store.checkpoint("r")]
+    await store.close()
+    store = await open_store(url)
+    assert [await store.get("r"), await store.positions(), await store.checkpoint("r")] == before
+    assert await store.is_deleted("gone")
+    span = await store.append(run_log("r"), [say("b")], advance=move(5, 9))
+    assert span.position == positions.head + 1
+    assert await texts_of(store) == ["a", "b"]
+    await store.close()
+
+
+async def test_callers_at_once_share_commits(tmp_path: Path) -> None:
+    store = await open_store(f"sqlite:{tmp_path / 'store.db'}")
+    commits: list[Sequence[Batch]] = []
+    store.listen(commits.append)
+    await asyncio.gather(*(store.append(MESSAGES, [say("x")]) for _ in range(200)))
+    assert sum(len(batches) for batches in commits) == 200
+    assert len(commits) < 50
+    await store.close()
+
+
+async def test_cancelled_caller_does_not_disturb_the_others(tmp_path: Path) -> None:
+    store = await open_store(f"sqlite:{tmp_path / 'store.db'}")
+    calls = [asyncio.ensure_future(store.append(MESSAGES, [say(str(n))])) for n in range(10)]
+    await asyncio.sleep(0)
+    calls[3].cancel()
+    spans = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(spans[3], asyncio.CancelledError)
+    assert (await store.head(MESSAGES)).last == 10
+    await store.close()
+
+
+async def test_fast_durability_stores_the_same(tmp_path: Path) -> None:
+    url = f"sqlite:{tmp_path / 'store.db'}?durability=fast"
+    store = await open_store(url)
+    await store.append(MESSAGES, [say("x")])
+    await store.close()
+    store = await open_store(url)
+    assert len(await events_of(store, MESSAGES)) == 1
+    await store.close()
+
+
+@pytest.mark.parametrize(("durability", "level"), [("safe", 2), ("fast", 1)])
+def test_durability_sets_how_much_is_synced(tmp_path: Path, durability: str, level: int) -> None:
+    path, asked = parse_location(f"{tmp_path / 'store.db'}?durability={durability}")
+    connection = open_database(path, asked, migrations())
+    assert connection.pragma("synchronous") == level
+    assert connection.pragma("journal_mode") == "wal"
+    connection.close()
+
+
+def test_location_without_options_is_safe() -> None:
+    assert parse_location("/a/b.db") == (Path("/a/b.db"), "safe")
+    assert set(SYNCHRONOUS) == {"safe", "fast"}
+
+
+@pytest.mark.parametrize("location", ["", "x?durability=never", "x?speed=11", "x?durability="])
+async def test_wrong_location_is_one_clear_line(location: str) -> None:
+    with pytest.raises(ConfigError, match="durability") as refused:
+        await open_store(f"sqlite:{location}")
+    assert "\n" not in refused.value.message
+
+
+async def refusal(path: Path) -> str:
+    with pytest.raises(ConfigError) as refused:
+        await open_store(f"sqlite:{path}")
+    assert str(path) in refused.value.message
+    assert "\n" not in refused.value.message
+    return refused.value.message
+
+
+async def test_file_that_is_no_database_is_refused_unharmed(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database, but something dear to somebody\n" * 100)
+    before = path.read_bytes()
+    assert "not a database" in await refusal(path)
+    assert path.read_bytes() == before
+
+
+async def test_database_of_another_program_is_refused_unharmed(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    connection = apsw.Connection(str(path))
+    connection.execute("CREATE TABLE t (x)")
+    connection.close()
+    before = path.read_bytes()
+    assert "another program" in await refusal(path)
+    assert path.read_bytes() == before
+
+
+async def test_folder_that_cannot_hold_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "missing" / "store.db", tmp_path / "file" / "store.db", tmp_path):
+        assert "cannot open the store" in await refusal(path)
+
+
+async def test_newer_schema_is_refused_unharmed(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    open_database(path, "safe", [*migrations(), "CREATE TABLE later (x)"]).close()
+    before = path.read_bytes()
+    assert "use a newer runcast" in await refusal(path)
+    assert path.read_bytes() == before
+
+
+async def test_older_schema_is_brought_forward_with_its_data(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    store = await open_store(f"sqlite:{path}")
+    await store.append(MESSAGES, [say("old")])
+    await store.close()
+    steps = [
+        "ALTER TABLE logs ADD COLUMN note TEXT NOT NULL DEFAULT 'kept'",
+        "CREATE TABLE later (x); INSERT INTO later SELECT count(*) FROM batches",
+    ]
+    for _ in range(2):
+        connection = open_database(path, "safe", [*migrations(), *steps])
+        assert connection.execute("SELECT note FROM logs WHERE name = 'messages'").get == "kept"
+        assert connection.execute("SELECT x FROM later").get == 1
+        connection.close()
+
+
+def test_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    open_database(path, "safe", migrations()).close()
+    with pytest.raises(ConfigError, match="no such table"):
+        open_database(path, "safe", [*migrations(), "CREATE TABLE new (x); DROP TABLE absent"])
+    connection = open_database(path, "safe", migrations())
+    assert not connection.table_exists("main", "new")
+    connection.close()
+
+
+async def test_what_another_process_wrote_is_not_overwritten(tmp_path: Path) -> None:
+    url = f"sqlite:{tmp_path / 'store.db'}"
+    one, two = await open_store(url), await open_store(url)
+    for _ in range(3):
+        await one.append(MESSAGES, [say("one")])
+        await two.append(MESSAGES, [say("two")])
+    events = await events_of(one, MESSAGES)
+    assert [(event.seq, event.position) for event in events] == [(n, n) for n in range(1, 7)]
+    await one.close()
+    await two.close()
+
+
+async def test_many_runs_are_listed_counted_and_found_fast(tmp_path: Path) -> None:
+    store = await open_store(f"sqlite:{tmp_path / 'store.db'}?durability=fast")
+    runs = (a_run(f"r{number}", status="completed") for number in range(5_000))
+    await asyncio.gather(*(store.create(run) for run in runs))
+    await store.create(a_run("rare", task_id="rare"))
+    started = time.perf_counter()
+    assert len(await store.runs(RunFilter(), 500)) == 500
+    assert [run.id for run in await store.runs(RunFilter(task_id="rare"), 500)] == ["rare"]
+    assert await store.count(RunFilter(statuses=["completed"])) == 5_000
+    assert (await store.get("r77")).id == "r77"
+    assert time.perf_counter() - started < 1
+    await store.close()
