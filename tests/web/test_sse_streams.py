@@ -265,7 +265,7 @@ async def test_a_stream_asked_for_while_draining_sends_its_client_away_to_come_b
 
     answer = await live.client.get(STREAM)
 
-    assert (answer.status_code, answer.text) == (200, ": draining\n\n")
+    assert (answer.status_code, answer.text) == (200, ": draining\n")
     assert answer.headers["content-type"] == "text/event-stream"
     refused = await live.client.get("/api/v1/runs")
     assert refused.status_code == 503

@@ -39,7 +39,11 @@ class RawOutput:
             return
         with spool:
             offset = 0
-            while size := whole_records(data := _read_at(spool.fileno(), offset)):
+            while data := _read_at(spool.fileno(), offset):
+                # A full chunk without a newline is what a power cut left: step over it.
+                size = whole_records(data) or (len(data) if len(data) == _CHUNK_BYTES else 0)
+                if not size:
+                    return
                 offset += size
                 yield b"".join(self._wanted(data[:size]))
 

@@ -191,5 +191,5 @@ class DrainingNotice(Response):
     """What a client gets that asks for a stream while the server stops: it will come back."""
 
     def __init__(self, media_type: str) -> None:
-        super().__init__(b": draining\n\n", headers={"Cache-Control": "no-cache, no-transform"})
+        super().__init__(b": draining\n", headers={"Cache-Control": "no-cache, no-transform"})
         self.headers["Content-Type"] = media_type

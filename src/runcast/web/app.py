@@ -1,0 +1,43 @@
+"""The web application: all routes of the API, behind the guard."""
+
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from runcast.core.errors import NotFound
+from runcast.runtime.runtime import Runtime
+from runcast.web import operations, output, runs, streams
+from runcast.web.docs import docs_page
+from runcast.web.guard import Guard
+from runcast.web.problems import HANDLERS
+from runcast.web.sse import Streams
+
+
+def create_app(runtime: Runtime) -> ASGIApp:
+    """Build the ASGI application over an open runtime, which stays its caller's to close."""
+    app = FastAPI(
+        title="runcast",
+        summary="Run commands, keep what they say in a durable log, and stream it without loss.",
+        version=version("runcast"),
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers=HANDLERS,
+    )
+    app.state.runtime = runtime
+    app.state.streams = Streams(runtime.settings.api.sse)
+    app.router.default = _nowhere
+    for router in (runs.router, output.router, streams.router, operations.router):
+        # Flat, not as nested routers: a wrong method is answered with all methods of its path.
+        app.router.routes.extend(router.routes)
+    app.add_route("/docs", docs_page(), include_in_schema=False)
+    auth = runtime.settings.auth
+    host = runtime.settings.streaming.host
+    own = f"[{host}]" if ":" in host else host
+    return Guard(app, [own, *auth.allowed_hosts], auth.allowed_origins)
+
+
+async def _nowhere(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    # The same for a WebSocket, which is thereby answered 404 before its upgrade.
+    raise NotFound("not_found", "there is nothing at this path")

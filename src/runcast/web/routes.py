@@ -1,0 +1,48 @@
+"""What the routes share: the runtime they work on, checked ids, and documented problems."""
+
+from typing import Annotated, Any, cast
+
+from fastapi import Depends, Path
+from pydantic import AfterValidator
+from starlette.requests import Request
+
+from runcast.core.errors import Unavailable
+from runcast.core.ids import check_id
+from runcast.runtime.runtime import Runtime
+from runcast.web.schemas import Problem
+
+_MEANINGS = {
+    400: "The request cannot be understood; the message names what is wrong.",
+    404: "There is no such run, or it was deleted.",
+    409: "The run is not in a state that allows this, or its id is taken.",
+    410: "The cursor points where nothing is.",
+    416: "The range lies beyond the output.",
+}
+_ANY_OTHER = "Any other problem: a request that the guard refuses, a server that is stopping."
+
+
+async def runtime_of(request: Request) -> Runtime:
+    """Return the runtime, draining or not."""
+    return cast("Runtime", request.app.state.runtime)
+
+
+async def working_runtime(request: Request) -> Runtime:
+    """Return the runtime; raise Unavailable while it drains."""
+    runtime = await runtime_of(request)
+    if runtime.draining:
+        raise Unavailable("draining", "the server is stopping; ask again in a moment")
+    return runtime
+
+
+AnyRuntime = Annotated[Runtime, Depends(runtime_of)]
+WorkingRuntime = Annotated[Runtime, Depends(working_runtime)]
+RunId = Annotated[str, Path(description="The run's id."), AfterValidator(check_id)]
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Document the errors of a route: these, and what any request may be answered."""
+    named: dict[int | str, str] = {status: _MEANINGS[status] for status in statuses}
+    return {
+        status: {"model": Problem, "description": meaning}
+        for status, meaning in (named | {"default": _ANY_OTHER}).items()
+    }

@@ -1,0 +1,274 @@
+"""Bad input is answered with what is wrong, and starts nothing."""
+
+from typing import Any
+
+import httpx2
+import pytest
+
+from runcast.runtime.runtime import Runtime
+from runcast.stores import RunFilter
+from runcast.web.schemas import Problem
+from tests.web.conftest import RUNS
+
+JSON = {"content-type": "application/json"}
+GOOD = {"command": ["true"]}
+
+
+def nested(levels: int) -> Any:
+    value: Any = {}
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+SUBMISSIONS: list[tuple[Any, str]] = [
+    ({}, "command"),
+    ({"command": None}, "command"),
+    ({"command": []}, "command"),
+    ({"command": [""]}, "command"),
+    ({"command": ["", "x"]}, "command"),
+    ({"command": "echo hi"}, "command"),
+    ({"command": ["echo", 1]}, "command"),
+    ({"command": ["echo", None]}, "command"),
+    ({"command": ["a\0b"]}, "command"),
+    ({"command": ["echo", "a\0b"]}, "command"),
+    ({"command": {"0": "echo"}}, "command"),
+    ({"tool": "grep", "args": {}}, "args"),
+    ({"tool": "grep"}, "tool"),
+    ({"agent": "claude", "prompt": "hi"}, "agent"),
+    ({"external": True}, "external"),
+    ({**GOOD, "agent": "claude"}, "agent"),
+    ({**GOOD, "comand": 1}, "comand"),
+    ({**GOOD, "id": ""}, "id"),
+    ({**GOOD, "id": "../x"}, "id"),
+    ({**GOOD, "id": "a..b"}, "id"),
+    ({**GOOD, "id": "-x"}, "id"),
+    ({**GOOD, "id": "a/b"}, "id"),
+    ({**GOOD, "id": "a\0b"}, "id"),
+    ({**GOOD, "id": "ä"}, "id"),
+    ({**GOOD, "id": "a\n"}, "id"),
+    ({**GOOD, "id": "x" * 129}, "id"),
+    ({**GOOD, "id": 7}, "id"),
+    ({**GOOD, "task_id": "../x"}, "task_id"),
+    ({**GOOD, "workspace_id": "none-such"}, "workspace_id"),
+    ({**GOOD, "workspace_id": None}, "workspace_id"),
+    ({**GOOD, "dialect": "klingon"}, "dialect"),
+    ({**GOOD, "cwd": "relative/path"}, "cwd"),
+    ({**GOOD, "cwd": ""}, "cwd"),
+    ({**GOOD, "cwd": "~"}, "cwd"),
+    ({**GOOD, "cwd": "/a\0b"}, "cwd"),
+    ({**GOOD, "env": {"": "x"}}, "env"),
+    ({**GOOD, "env": {"A=B": "x"}}, "env"),
+    ({**GOOD, "env": {"A\0": "x"}}, "env"),
+    ({**GOOD, "env": {"A": "x\0"}}, "env"),
+    ({**GOOD, "env": {"A": 1}}, "env"),
+    ({**GOOD, "env": ["A=1"]}, "env"),
+    ({**GOOD, "timeout_s": 0}, "timeout_s"),
+    ({**GOOD, "timeout_s": "0s"}, "timeout_s"),
+    ({**GOOD, "timeout_s": -1}, "timeout_s"),
+    ({**GOOD, "timeout_s": "soon"}, "timeout_s"),
+    ({**GOOD, "timeout_s": "-5s"}, "timeout_s"),
+    ({**GOOD, "timeout_s": True}, "timeout_s"),
+    ({**GOOD, "timeout_s": [1]}, "timeout_s"),
+    ({**GOOD, "timeout_s": 1e300}, "timeout_s"),
+    ({**GOOD, "timeout_s": 10**30}, "timeout_s"),
+    ({**GOOD, "timeout_s": "9" * 5000}, "timeout_s"),
+    ({**GOOD, "grace_s": -0.1}, "grace_s"),
+    ({**GOOD, "keep_background": "yes"}, "keep_background"),
+    ({**GOOD, "keep_background": 1}, "keep_background"),
+    ({**GOOD, "stdin": "tty"}, "stdin"),
+    ({**GOOD, "stdin": {"text": 1}}, "stdin"),
+    ({**GOOD, "stdin": {}}, "stdin"),
+    ({**GOOD, "stdin": {"text": "x", "eof": True}}, "stdin"),
+    ({**GOOD, "metadata": []}, "metadata"),
+    ({**GOOD, "metadata": None}, "metadata"),
+    ({**GOOD, "metadata": {"big": 2**64}}, "metadata"),
+    ({**GOOD, "metadata": nested(64)}, "metadata"),
+    ([], "body"),
+    ("text", "body"),
+    (None, "body"),
+]
+
+
+@pytest.mark.parametrize(("body", "field"), SUBMISSIONS)
+async def test_a_submission_that_cannot_be_run_names_the_field(
+    api: httpx2.AsyncClient, runtime: Runtime, body: Any, field: str
+) -> None:
+    answer = await api.post(RUNS, json=body)
+    error = Problem.model_validate(answer.json()).error
+    assert answer.status_code == 400
+    assert error.message.startswith(field)
+    assert await runtime.list(RunFilter(), 10) == []
+    assert list(runtime.data_dir.runs.iterdir()) == []
+
+
+BROKEN = [
+    b"{",
+    b'{"command": ["true"]',
+    b'{"command": ["tr\xffue"]}',
+    b'{"command": ["tr\\ud800ue"]}',
+    b'{"command": ["true"], "metadata": {"x": NaN}}',
+    b"command=true",
+    b"[" * 50_000,
+]
+
+
+@pytest.mark.parametrize("body", BROKEN)
+async def test_broken_json_is_refused(api: httpx2.AsyncClient, body: bytes) -> None:
+    answer = await api.post(RUNS, content=body, headers=JSON)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request")
+    assert "not JSON" in answer.json()["error"]["message"]
+
+
+async def test_an_empty_body_is_refused(api: httpx2.AsyncClient) -> None:
+    answer = await api.post(RUNS, headers=JSON)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request")
+
+
+async def test_a_body_that_is_not_json_is_refused_before_it_is_read(
+    api: httpx2.AsyncClient, runtime: Runtime
+) -> None:
+    for kind in ("text/plain", "application/x-www-form-urlencoded"):
+        answer = await api.post(
+            RUNS, content=b'{"command": ["true"]}', headers={"content-type": kind}
+        )
+        assert (answer.status_code, answer.json()["error"]["code"]) == (415, "not_json")
+    form = await api.post(RUNS, data={"command": "true"})
+    assert form.status_code == 415
+    upload = await api.post(RUNS, files={"command": b"true"})
+    assert upload.status_code == 415
+    assert await runtime.list(RunFilter(), 10) == []
+
+
+async def test_a_body_over_the_limit_is_refused(api: httpx2.AsyncClient) -> None:
+    answer = await api.post(RUNS, json={**GOOD, "stdin": {"text": "x" * 1024 * 1024}})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
+
+
+QUERIES: list[tuple[str, dict[str, Any], str, str]] = [
+    ("", {"status": "done"}, "bad_request", "status"),
+    ("", {"status": ""}, "bad_request", "status"),
+    ("", {"status": "running,"}, "bad_request", "status"),
+    ("", {"source": "nowhere"}, "bad_request", "source"),
+    ("", {"since": "yesterday"}, "bad_request", "since"),
+    ("", {"since": "2026-01-01T00:00:00"}, "bad_request", "since"),
+    ("", {"limit": 0}, "bad_request", "limit"),
+    ("", {"limit": 501}, "bad_request", "limit"),
+    ("", {"limit": "x"}, "bad_request", "limit"),
+    ("", {"page_token": ""}, "bad_request", "page_token"),
+    ("", {"page_token": "abc"}, "bad_request", "page_token"),
+    ("", {"page_token": "ä"}, "bad_request", "page_token"),
+    ("", {"page_token": "A" * 500}, "bad_request", "page_token"),
+    ("/x", {"wait_s": -1}, "bad_request", "wait_s"),
+    ("/x", {"wait_s": 61}, "bad_request", "wait_s"),
+    ("/x", {"wait_s": "nan"}, "bad_request", "wait_s"),
+    ("/x/events", {"after": "-1"}, "bad_cursor", "after"),
+    ("/x/events", {"after": "01"}, "bad_cursor", "after"),
+    ("/x/events", {"after": "1.0"}, "bad_cursor", "after"),
+    ("/x/events", {"after": "\u0661"}, "bad_cursor", "after"),
+    ("/x/events", {"after": str(2**63)}, "bad_cursor", "after"),
+    ("/x/events", {"after": ""}, "bad_cursor", "after"),
+    ("/x/events", {"limit": 0}, "bad_request", "limit"),
+    ("/x/events", {"limit": 1001}, "bad_request", "limit"),
+    ("/x/output", {"stream": "stdin"}, "bad_request", "stream"),
+]
+
+
+@pytest.mark.parametrize(("path", "params", "code", "name"), QUERIES)
+async def test_a_bad_query_names_the_parameter(
+    api: httpx2.AsyncClient, path: str, params: dict[str, Any], code: str, name: str
+) -> None:
+    answer = await api.get(RUNS + path, params=params)
+    error = Problem.model_validate(answer.json()).error
+    assert (answer.status_code, error.code) == (400, code)
+    assert error.message.startswith(name)
+
+
+PATHS = [
+    ("GET", ""),
+    ("DELETE", ""),
+    ("POST", "/cancel"),
+    ("POST", "/stop"),
+    ("GET", "/events"),
+    ("GET", "/output"),
+    ("GET", "/stream"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), PATHS)
+async def test_an_unknown_run_is_not_found(api: httpx2.AsyncClient, method: str, path: str) -> None:
+    answer = await api.request(method, f"{RUNS}/no-such-run{path}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(("method", "path"), PATHS)
+@pytest.mark.parametrize("run_id", ["-x", "a..b", "%00", "%2e%2e", "a%0Ab", "%C3%A4", "x" * 129])
+async def test_a_bad_id_is_refused_everywhere(
+    api: httpx2.AsyncClient, method: str, path: str, run_id: str
+) -> None:
+    answer = await api.request(method, f"{RUNS}/{run_id}{path}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_id")
+
+
+@pytest.mark.parametrize("run_id", ["..%2f..%2fetc", "%2Fetc%2Fpasswd"])
+async def test_an_id_cannot_climb_out_of_its_place(api: httpx2.AsyncClient, run_id: str) -> None:
+    assert (await api.get(f"{RUNS}/{run_id}/output")).status_code in {400, 404}
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ({}, "give max_age, max_count or max_bytes"),
+        ({"max_age": "old"}, "max_age"),
+        ({"max_age": -1}, "max_age"),
+        ({"max_count": -1}, "max_count"),
+        ({"max_count": 1.5}, "max_count"),
+        ({"max_count": "1"}, "max_count"),
+        ({"max_bytes": 2**63}, "max_bytes"),
+        ({"everything": True}, "everything"),
+    ],
+)
+async def test_a_bad_prune_removes_nothing(
+    api: httpx2.AsyncClient, body: dict[str, Any], name: str
+) -> None:
+    answer = await api.post("/api/v1/prune", json=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"].startswith(name)
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing", "/api", "/api/v1", f"{RUNS}/", f"{RUNS}/x/y/z"])
+async def test_an_unknown_path_is_not_found(api: httpx2.AsyncClient, path: str) -> None:
+    answer = await api.get(path)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+
+
+WRONG_METHODS = [
+    ("PUT", RUNS, "GET, POST"),
+    ("DELETE", RUNS, "GET, POST"),
+    ("POST", f"{RUNS}/x", "DELETE, GET"),
+    ("GET", f"{RUNS}/x/cancel", "POST"),
+    ("POST", f"{RUNS}/x/output", "GET, HEAD"),
+    ("POST", "/healthz", "GET, HEAD"),
+    ("POST", "/docs", "GET, HEAD"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "allow"), WRONG_METHODS)
+async def test_a_wrong_method_is_told_the_right_ones(
+    api: httpx2.AsyncClient, method: str, path: str, allow: str
+) -> None:
+    answer = await api.request(method, path)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")
+    assert answer.headers["allow"] == allow
+
+
+async def test_the_guard_stands_before_every_route(
+    api: httpx2.AsyncClient, runtime: Runtime
+) -> None:
+    for headers in ({"host": "evil.example"}, {"origin": "http://evil.example"}):
+        for method, path in [("GET", RUNS), ("GET", "/docs"), ("GET", "/x"), ("GET", "/healthz")]:
+            assert (await api.request(method, path, headers=headers)).status_code == 403
+        assert (await api.post(RUNS, json=GOOD, headers=headers)).status_code == 403
+    assert await runtime.list(RunFilter(), 10) == []
+    listed = {"host": "box.lan", "origin": "https://tools.example"}
+    assert (await api.get(RUNS, headers=listed)).status_code == 200

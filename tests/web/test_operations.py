@@ -1,0 +1,117 @@
+"""Health, status, metrics and the API's description of itself."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx2
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from runcast.runtime.runtime import Runtime
+from runcast.web.app import create_app
+from runcast.web.operations import METRICS
+from runcast.web.schemas import StatusAnswer
+from tests.web.conftest import ADDRESS
+
+RunCommand = Callable[..., Awaitable[dict[str, Any]]]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_health_says_only_ok(api: httpx2.AsyncClient, path: str) -> None:
+    answer = await api.get(path)
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    assert (await api.head(path)).status_code == 200
+
+
+async def test_status_counts_what_there_is(
+    api: httpx2.AsyncClient, run: RunCommand, runtime: Runtime
+) -> None:
+    await run("true")
+    await run("false")
+    shown = StatusAnswer.model_validate((await api.get("/api/v1/status")).json())
+    assert (shown.runs["completed"], shown.runs["failed"], shown.runs["running"]) == (1, 1, 0)
+    assert (shown.queue.max, shown.queue.queued, shown.streams) == (2, 0, 0)
+    assert shown.data_dir == runtime.settings.data_dir
+    assert shown.positions.head > 0
+    assert 0 <= shown.uptime_s < 60
+
+
+async def test_metrics_are_those_of_the_table_and_of_the_process(
+    api: httpx2.AsyncClient, run: RunCommand
+) -> None:
+    await run("true")
+    answer = await api.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    assert {name for name in families if name.startswith("runcast_")} == set(METRICS)
+    assert families["process_resident_memory_bytes"].samples[0].value > 1e6
+    runs = {each.labels["status"]: each.value for each in families["runcast_runs"].samples}
+    assert runs == {"queued": 0, "running": 0, "completed": 1, "failed": 0, "cancelled": 0}
+    assert families["runcast_events_committed"].samples[0].value >= 3
+    assert families["runcast_event_bytes_committed"].samples[0].value > 0
+
+
+async def test_two_applications_have_metrics_of_their_own(
+    api: httpx2.AsyncClient, runtime: Runtime
+) -> None:
+    other = httpx2.ASGITransport(create_app(runtime))
+    async with httpx2.AsyncClient(transport=other, base_url=ADDRESS) as client:
+        assert (await client.get("/metrics")).status_code == 200
+    assert (await api.get("/metrics")).status_code == 200
+
+
+async def description(api: httpx2.AsyncClient) -> dict[str, Any]:
+    answer = await api.get("/openapi.json")
+    assert answer.status_code == 200
+    described: dict[str, Any] = answer.json()
+    return described
+
+
+async def test_the_description_lists_every_path(api: httpx2.AsyncClient) -> None:
+    assert set((await description(api))["paths"]) == {
+        "/api/v1/runs",
+        "/api/v1/runs/stream/all",
+        "/api/v1/runs/{run_id}",
+        "/api/v1/runs/{run_id}/cancel",
+        "/api/v1/runs/{run_id}/events",
+        "/api/v1/runs/{run_id}/output",
+        "/api/v1/runs/{run_id}/stop",
+        "/api/v1/runs/{run_id}/stream",
+        "/api/v1/prune",
+        "/api/v1/status",
+        "/healthz",
+        "/metrics",
+        "/readyz",
+    }
+
+
+async def test_every_operation_documents_its_problems(api: httpx2.AsyncClient) -> None:
+    described = await description(api)
+    problem = {"$ref": "#/components/schemas/Problem"}
+    operations = [each for path in described["paths"].values() for each in path.values()]
+    for operation in operations:
+        responses = operation["responses"]
+        assert "422" not in responses, operation["operationId"]
+        assert responses["default"]["content"]["application/json"]["schema"] == problem
+        assert operation["description"]
+    ids = [operation["operationId"] for operation in operations]
+    assert len(ids) == len(set(ids))
+
+
+async def test_the_docs_page_may_run_its_own_script_and_no_other(api: httpx2.AsyncClient) -> None:
+    answer = await api.get("/docs")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    policy = answer.headers["content-security-policy"]
+    (script,) = re.findall(r"<script>(.*?)</script>", answer.text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in policy
+    assert "'unsafe-inline'" not in policy.partition("script-src")[2].partition(";")[0]
+    loaded = re.findall(r'(?:src|href)="(https?:[^"]*)"', answer.text)
+    allowed = re.findall(r"https://[^ ;]*", policy)
+    assert loaded
+    assert all(address.startswith(tuple(allowed)) for address in loaded)
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
