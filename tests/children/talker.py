@@ -2,8 +2,8 @@
 
 usage: talker.py RECORD STOP EXIT_CODE LINES_PER_SECOND
 
-Text is cut anywhere, in the middle of characters too, and the last line has no newline. RECORD.stdout
-and RECORD.stderr are written, and flushed to the disk, before each print.
+Text is cut anywhere, in the middle of characters too, and the last line has no newline.
+RECORD.stdout and RECORD.stderr are written, and flushed to the disk, before each print.
 """
 
 import os

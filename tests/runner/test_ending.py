@@ -16,6 +16,10 @@ from tests.support.processes import command_line, is_alive, state
 from tests.support.waiting import until
 
 StartRunner = Callable[..., Held]
+# Starts a process that ignores SIGTERM, and goes on when it does.
+STUBBORN = (
+    """bash -c "trap '' TERM; touch deaf; sleep 100" & until [ -e deaf ]; do sleep 0.01; done"""
+)
 TREE = [sys.executable, "-I", "-S"]
 
 
@@ -105,8 +109,7 @@ def test_a_command_that_ends_in_time_meets_no_timeout(start_runner: StartRunner)
 
 
 def test_leftovers_are_ended_and_reported(start_runner: StartRunner) -> None:
-    script = "setsid sleep 101 & (sleep 102 &) ; bash -c \"trap '' TERM; sleep 103\" & exit 9"
-    held = start_runner(["bash", "-c", script])
+    held = start_runner(["bash", "-c", f"setsid sleep 101 & (sleep 102 &); {STUBBORN}; exit 9"])
     outcome = held.ended()
     assert (outcome["reason"], outcome["exit_code"]) == ("exit", 9)
     left = {process["command"] for process in outcome["leftovers"]}
@@ -119,8 +122,7 @@ def test_leftovers_are_ended_and_reported(start_runner: StartRunner) -> None:
 def test_a_cancel_after_the_commands_end_hastens_but_changes_no_outcome(
     start_runner: StartRunner,
 ) -> None:
-    script = "bash -c \"trap '' TERM; sleep 100\" & echo $$; exit 3"
-    held = start_runner(["bash", "-c", script], grace_s=60)
+    held = start_runner(["bash", "-c", f"{STUBBORN}; echo $$; exit 3"], grace_s=60)
     pid = int(until(held.output, "the pid"))
     until(lambda: state(pid) == "", "the command to be reaped")
     held.order("cancel 0.1")
@@ -136,7 +138,7 @@ def test_what_may_not_be_killed_is_reported_and_does_not_keep_the_run_open(
     unable = ["setpriv", "--bounding-set", "-kill"]
     held = start_runner(["setpriv", "--reuid", "65534", "sleep", "100"], wrap=unable)
     worker = held.pid("worker")
-    until(lambda: any("sleep" in command_line(pid) for pid in descendants(worker)), "the command")
+    until(lambda: "sleep 100" in map(command_line, descendants(worker)), "the command")
     asked = time.monotonic()
     held.order("kill")
     outcome = held.ended()

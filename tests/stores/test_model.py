@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
-    initialize,
     invariant,
     rule,
     run_state_machine_as_test,
@@ -22,21 +21,19 @@ from hypothesis.stateful import (
 from runcast.core.errors import RuncastError
 from runcast.core.events import LIFECYCLE, MESSAGES, Batch, Entry, run_log
 from runcast.core.runs import STATUSES, Run, Status
-from runcast.stores import Advance, Checkpoint, RunFilter, Store, open_store
+from runcast.stores import Advance, Checkpoint, LogHead, RunFilter, Store, open_store
 from tests.stores.make import PLENTY, a_run, facts, lines, say
 
-RUNS = st.sampled_from("abcd")
-LOGS = st.sampled_from([*map(run_log, "abcd"), LIFECYCLE, MESSAGES])
+PICKS = st.integers(0, 5)  # one of the newest runs; beyond those there are, one that is not
 TIMES = st.integers(1, 40)
 ENTRIES = st.lists(
     st.builds(say, st.text(max_size=3), TIMES)
     | st.builds(lambda texts, time: lines(*texts, time=time), st.lists(st.just("x")), TIMES),
     max_size=3,
 )
-OFFSETS = st.integers(0, 2)
-ADVANCES = st.none() | st.builds(
-    lambda expected, offset: Advance(expected, Checkpoint(offset=offset)), OFFSETS, OFFSETS
-)
+# How far a caller's belief is off, mostly not at all; None: it states none.
+BELIEFS = st.sampled_from([None, 0, 0, 0, 1])
+BORN = st.sampled_from(["queued", "queued", "running", "running", "running", "failed"])
 LIMITS = st.sampled_from([1, 100, PLENTY])
 STEPS = settings(
     max_examples=15,
@@ -52,82 +49,97 @@ Call = Callable[[Store], Awaitable[Any]]
 class Compared(RuleBasedStateMachine):
     """Makes every call on both stores and compares what they answer, tell and then hold."""
 
-    @initialize()
-    def open(self) -> None:
+    def __init__(self) -> None:
+        super().__init__()
         self.loop = asyncio.Runner()
         self.folder = tempfile.TemporaryDirectory()
         self.url = f"sqlite:{Path(self.folder.name) / 'store.db'}?durability=fast"
+        self.ids: list[str] = []
         self.told: dict[str, list[Batch]] = {"memory": [], "sqlite": []}
         self.model = self._open("memory", "memory:")
         self.sqlite = self._open("sqlite", self.url)
 
     def teardown(self) -> None:
-        if hasattr(self, "loop"):
-            self.loop.run(self.sqlite.close())
-            self.loop.close()
-            self.folder.cleanup()
-
-    @rule(run_id=RUNS, status=st.sampled_from(STATUSES), external=st.booleans(), entries=ENTRIES)
-    def create(self, run_id: str, status: Status, external: bool, entries: list[Entry]) -> None:
-        source = "external" if external else "run"
-        run = a_run(run_id, status=status, source=source)
-        self.both(lambda store: store.create(run, entries))
+        self.loop.run(self.sqlite.close())
+        self.loop.close()
+        self.folder.cleanup()
 
     @rule(
-        run_id=RUNS,
+        again=st.sampled_from([None, None, None, 0, 1]),
+        status=BORN,
+        external=st.booleans(),
+        entries=ENTRIES,
+    )
+    def create(
+        self, again: int | None, status: Status, external: bool, entries: list[Entry]
+    ) -> None:
+        run_id = f"r{len(self.ids)}" if again is None else self.run_id(again)
+        if again is None:
+            self.ids.append(run_id)
+        run = a_run(run_id, status=status, source="external" if external else "run")
+        self.both(methodcaller("create", run, entries))
+
+    @rule(
+        pick=PICKS,
         status=st.sampled_from(STATUSES),
         time=TIMES,
         entries=ENTRIES,
-        advance=ADVANCES,
+        belief=BELIEFS,
     )
     def transition(
-        self,
-        run_id: str,
-        status: Status,
-        time: int,
-        entries: list[Entry],
-        advance: Advance | None,
+        self, pick: int, status: Status, time: int, entries: list[Entry], belief: int | None
     ) -> None:
-        outcome = {"exit_code": time}
-        self.both(lambda store: store.transition(run_id, status, time, outcome, entries, advance))
+        run_id, outcome = self.run_id(pick), {"exit_code": time}
+        advance = self.advance(run_id, belief)
+        self.both(methodcaller("transition", run_id, status, time, outcome, entries, advance))
 
-    @rule(run_id=RUNS, cancel=st.booleans())
-    def update(self, run_id: str, cancel: bool) -> None:
-        self.both(lambda store: store.update(run_id, {"cancel_requested": cancel}))
+    @rule(pick=PICKS, cancel=st.booleans())
+    def update(self, pick: int, cancel: bool) -> None:
+        self.both(methodcaller("update", self.run_id(pick), {"cancel_requested": cancel}))
 
     @rule(limit=st.integers(0, 3), time=TIMES)
     def claim(self, limit: int, time: int) -> None:
-        self.both(lambda store: store.claim(limit, time))
+        self.both(methodcaller("claim", limit, time))
 
-    @rule(log=LOGS, entries=ENTRIES, advance=ADVANCES, after=st.none() | st.integers(0, 4))
-    def append(
-        self, log: str, entries: list[Entry], advance: Advance | None, after: int | None
-    ) -> None:
-        self.both(lambda store: store.append(log, entries, advance=advance, after=after))
+    @rule(pick=PICKS, entries=ENTRIES, belief=BELIEFS)
+    def ingest(self, pick: int, entries: list[Entry], belief: int | None) -> None:
+        run_id = self.run_id(pick)
+        advance = self.advance(run_id, belief)
+        self.both(methodcaller("append", run_log(run_id), entries, advance=advance))
 
-    @rule(calls=st.lists(st.tuples(LOGS, ENTRIES), min_size=2, max_size=8))
-    def append_at_once(self, calls: list[tuple[str, list[Entry]]]) -> None:
+    @rule(pick=PICKS, shared=st.booleans(), entries=ENTRIES, belief=BELIEFS)
+    def append(self, pick: int, shared: bool, entries: list[Entry], belief: int | None) -> None:
+        log = self.log(pick, shared)
+        head = self.answer(self.model, methodcaller("head", log))
+        after = head.last + belief if belief is not None and isinstance(head, LogHead) else None
+        self.both(methodcaller("append", log, entries, after=after))
+
+    @rule(calls=st.lists(st.tuples(PICKS, st.booleans(), ENTRIES, BELIEFS), min_size=2, max_size=8))
+    def append_at_once(self, calls: list[tuple[int, bool, list[Entry], int | None]]) -> None:
         async def all_of(store: Store) -> list[Any]:
-            appends = [answer_of(store.append(log, entries)) for log, entries in calls]
+            appends = [
+                answer_of(store.append(self.log(pick, shared), entries, after=after))
+                for pick, shared, entries, after in calls
+            ]
             return await asyncio.gather(*appends)
 
         self.both(all_of)
 
-    @rule(run_ids=st.lists(RUNS, max_size=3), time=TIMES)
-    def delete(self, run_ids: list[str], time: int) -> None:
-        self.both(lambda store: store.delete(run_ids, time))
+    @rule(picks=st.lists(PICKS, max_size=2), time=TIMES)
+    def delete(self, picks: list[int], time: int) -> None:
+        self.both(methodcaller("delete", [self.run_id(pick) for pick in picks], time))
 
-    @rule(log=LOGS, before=TIMES)
-    def trim(self, log: str, before: int) -> None:
-        self.both(lambda store: store.trim(log, before))
+    @rule(pick=PICKS, before=TIMES)
+    def trim(self, pick: int, before: int) -> None:
+        self.both(methodcaller("trim", self.log(pick, shared=True), before))
 
-    @rule(log=LOGS, after=st.integers(0, 12), limit=LIMITS)
-    def read(self, log: str, after: int, limit: int) -> None:
-        self.both(lambda store: store.read(log, after, limit))
+    @rule(pick=PICKS, shared=st.booleans(), after=st.integers(0, 12), limit=LIMITS)
+    def read(self, pick: int, shared: bool, after: int, limit: int) -> None:
+        self.both(methodcaller("read", self.log(pick, shared), after, limit))
 
     @rule(after=st.integers(0, 40), limit=LIMITS)
     def read_all(self, after: int, limit: int) -> None:
-        self.both(lambda store: store.read_all(after, limit))
+        self.both(methodcaller("read_all", after, limit))
 
     @rule()
     def restart(self) -> None:
@@ -136,28 +148,43 @@ class Compared(RuleBasedStateMachine):
 
     @invariant()
     def hold_the_same(self) -> None:
-        if not hasattr(self, "loop"):
-            return
-        self.both(Store.positions)
-        self.both(Store.totals)
-        self.both(lambda store: store.runs(RunFilter(), 9))
-        self.both(lambda store: store.read_all(0, PLENTY))
-        self.both(lambda store: store.read(LIFECYCLE, 0, PLENTY))
+        for call in (
+            methodcaller("positions"),
+            methodcaller("totals"),
+            methodcaller("keys"),
+            methodcaller("runs", RunFilter(), 99),
+            methodcaller("read_all", 0, PLENTY),
+            methodcaller("read", LIFECYCLE, 0, PLENTY),
+        ):
+            self.both(call)
         assert facts(self.told["memory"]) == facts(self.told["sqlite"])
 
     @invariant()
-    def hold_the_same_of_each_run(self) -> None:
-        if not hasattr(self, "loop"):
-            return
-        for run_id in "abcd":
-            self.both(methodcaller("head", run_log(run_id)))
+    def hold_the_same_of_each_log(self) -> None:
+        for log in (LIFECYCLE, MESSAGES, *map(run_log, self.ids)):
+            self.both(methodcaller("head", log))
+        for run_id in self.ids:
             self.both(methodcaller("checkpoint", run_id))
             self.both(methodcaller("is_deleted", run_id))
 
+    def run_id(self, pick: int) -> str:
+        return self.ids[-1 - pick] if pick < len(self.ids) else "nobody"
+
+    def log(self, pick: int, shared: bool) -> str:
+        return (LIFECYCLE, MESSAGES)[pick % 2] if shared else run_log(self.run_id(pick))
+
+    def advance(self, run_id: str, belief: int | None) -> Advance | None:
+        if belief is None:
+            return None
+        offset = self.answer(self.model, methodcaller("checkpoint", run_id)).offset
+        return Advance(offset + belief, Checkpoint(offset=offset + 2))
+
+    def answer(self, store: Store, call: Call) -> Any:
+        return self.loop.run(answer_of(call(store)))
+
     def both(self, call: Call) -> None:
-        modelled = self.loop.run(answer_of(call(self.model)))
-        stored = self.loop.run(answer_of(call(self.sqlite)))
-        assert comparable(stored) == comparable(modelled)
+        expected = comparable(self.answer(self.model, call))
+        assert comparable(self.answer(self.sqlite, call)) == expected
 
     def _open(self, name: str, url: str) -> Store:
         store = self.loop.run(open_store(url))

@@ -35,10 +35,10 @@ class Here:
         self.runners = Runners()
         self.budget = Budget()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let go of it; no execution may be left."""
         self.watch.close()
-        self.runners.close()
+        await self.runners.close()
 
 
 class Execution:
@@ -58,6 +58,7 @@ class Execution:
         self._look = asyncio.Event()
         self._check = True
         self._attempts = 0
+        self._runner = 0  # its pid, if this server started it
         self._cancelling: asyncio.Task[None] | None = None
 
     def look(self) -> None:
@@ -85,6 +86,7 @@ class Execution:
             if self.run.cancel_requested:
                 self.cancel()
             record = await self._until_exit()
+            self._runners.dismiss(self._runner)
             return await self._end(record)
         finally:
             self._watch.remove(handle)
@@ -127,7 +129,7 @@ class Execution:
             # Under the lock nobody else can start it; a runner may have come and gone before.
             if self.folder.started() is None and self.folder.exit() is None:
                 self._attempts += 1
-                await self._runners.spawn(self.folder, lock, self.look)
+                self._runner = await self._runners.spawn(self.folder, lock, self.look)
         except OSError as error:
             log.warning("runner.not_started", run=self.run.id, error=str(error))
         finally:

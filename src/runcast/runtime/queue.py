@@ -44,7 +44,7 @@ class Queue:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._here.close()
+        await self._here.close()
 
     def kick(self) -> None:
         """Look whether a queued run can start now."""

@@ -4,12 +4,14 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import runcast.runner
 from runcast.spool.folder import RunFolder
 
 RUNNER = str(Path(runcast.runner.__file__).with_name("__main__.py"))
+LEAVING_S = 1.0
 
 
 class Runners:
@@ -17,20 +19,29 @@ class Runners:
 
     def __init__(self) -> None:
         self._pidfds: dict[int, int] = {}  # pid -> pidfd
+        self._leaving: set[int] = set()  # their runs have ended, so they end at any moment
+        self._left = asyncio.Event()
         self._polled: dict[int, Callable[[], None]] = {}  # where pidfds cannot be had
         self._loop = asyncio.get_running_loop()
 
-    async def spawn(self, folder: RunFolder, lock: int, gone: Callable[[], None]) -> None:
-        """Start the runner of a folder, whose held lock it takes over; raise OSError.
+    async def spawn(self, folder: RunFolder, lock: int, gone: Callable[[], None]) -> int:
+        """Start the runner of a folder, whose held lock it takes over; return its pid.
 
-        `gone` is called once the process has ended, which can be before the run has.
+        `gone` is called once the process has ended, which can be before the run has. Raises
+        OSError.
         """
         pid = await asyncio.to_thread(_spawn, folder, lock)
         if not hasattr(os, "pidfd_open"):
             self._polled[pid] = gone
-            return
+            return pid
         pidfd = self._pidfds[pid] = os.pidfd_open(pid)
         self._loop.add_reader(pidfd, self._ended, pid, gone)
+        return pid
+
+    def dismiss(self, pid: int) -> None:
+        """Note that the run of this runner has ended, so that `close` waits for its exit."""
+        if pid in self._pidfds:
+            self._leaving.add(pid)
 
     def poll(self) -> None:
         """Look after those of whose end the system gives no notice."""
@@ -39,8 +50,12 @@ class Runners:
                 del self._polled[pid]
                 gone()
 
-    def close(self) -> None:
-        """Stop noticing; the runners run on."""
+    async def close(self) -> None:
+        """Reap those whose runs have ended and stop noticing the others, which run on."""
+        if self._leaving:
+            self._left.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._left.wait(), LEAVING_S)
         for pid in list(self._pidfds):
             self._forget(pid)
 
@@ -50,6 +65,9 @@ class Runners:
         gone()
 
     def _forget(self, pid: int) -> None:
+        self._leaving.discard(pid)
+        if not self._leaving:
+            self._left.set()
         pidfd = self._pidfds.pop(pid)
         self._loop.remove_reader(pidfd)
         os.close(pidfd)

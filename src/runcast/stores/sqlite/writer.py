@@ -86,7 +86,7 @@ class Writer:
             outcomes = [self._try(order.operation) for order in group]
             batches = self._ledger.commit()
             self._pause = 0.0
-        except Exception as error:  # noqa: BLE001 - without its thread every caller would hang
+        except Exception as error:
             defect = not isinstance(error, apsw.Error)
             logger.warning("store: a commit was refused: %s", error, exc_info=defect)
             self._ledger.rollback()
