@@ -111,20 +111,21 @@ def test_a_process_that_holds_the_pipe_does_not_keep_the_run_open(
     assert [process["command"] for process in outcome["leftovers"]] == ["sleep 100"]
 
 
-def test_what_goes_on_printing_is_listened_to_for_two_seconds(
+def test_what_goes_on_printing_does_not_keep_the_run_open(
     start_runner: StartRunner, python: list[str]
 ) -> None:
     code = (
         "import os, time\n"
         "if os.fork(): os._exit(7)\n"
-        "while True: os.write(1, b'more\\n'); time.sleep(0.05)\n"
+        "while True: os.write(1, b'more\\n'); time.sleep(0.005)\n"
     )
     held = start_runner([*python, code])
     started = time.monotonic()
     outcome = held.ended()
-    assert 1.9 < time.monotonic() - started < 4
+    assert time.monotonic() - started < 4
     assert outcome["exit_code"] == 7
     assert len(outcome["leftovers"]) == 1
+    assert held.output().count(b"more\n") > 1
 
 
 def test_the_output_of_a_short_lived_straggler_is_kept(start_runner: StartRunner) -> None:

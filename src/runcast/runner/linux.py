@@ -2,6 +2,7 @@
 
 Where prctl is missing, both do nothing: orphans of a run then escape to init, where only the
 sweep by environment finds them, and a killed worker does not take the command along at once.
+Where /proc is missing too, no process is found to be ended: runs end by themselves only.
 """
 
 from __future__ import annotations

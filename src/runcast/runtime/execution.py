@@ -138,6 +138,7 @@ class Execution:
     async def _lost(self) -> dict[str, Any]:
         """Do what the guard would have done, had it not been killed as well."""
         killed = await asyncio.to_thread(sweep, self.run.key)
+        self.folder.drop_env()
         with suppress(OSError):
             await asyncio.to_thread(mend, self.folder.output_path)
         never = self.folder.started() is None
