@@ -1,0 +1,64 @@
+# Everything a developer does is one of these targets; CI runs `make check` and `make test`.
+#   make run     a server with a demo run; prints the address to open
+#   make test    all tests, real services included
+#   make check   lint, format, types, import rules, generated reference
+#   make bench   the numbers
+#   make chaos   the long fault tests
+#   make format  repair what `make check` can repair
+#   make pins    renew requirements/*.txt from pyproject.toml
+
+BIN := .venv/bin
+STATE := .run
+
+.PHONY: run test check bench chaos format pins clean
+.DELETE_ON_ERROR:
+
+run: .venv/runtime-installed
+	@$(BIN)/python scripts/run_demo.py $(STATE)
+
+test: .venv/dev-installed
+	@scripts/setup-tests
+	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term
+
+check: .venv/dev-installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m scripts.reference --check
+	$(BIN)/pytest -q tests/test_docs.py -k "not runs_as_written"
+
+bench: .venv/dev-installed
+	$(BIN)/python -m bench
+
+chaos: .venv/dev-installed
+	@scripts/setup-tests
+	@scripts/chaos
+
+format: .venv/dev-installed
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/python -m scripts.reference
+
+# Registries are whatever the machine is set up to use: no pin may name one.
+PIN := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet
+pins: .venv/dev-installed
+	$(BIN)/pip install --quiet uv
+	$(PIN) --extra dev --output-file requirements/dev.txt
+	$(PIN) --constraint requirements/dev.txt --output-file requirements/runtime.txt
+
+clean:
+	rm -rf .venv .run tests/browser/node_modules
+
+.venv/made:
+	@scripts/make-venv
+	@touch $@
+
+.venv/runtime-installed: requirements/runtime.txt pyproject.toml | .venv/made
+	@scripts/install runtime
+	@touch $@
+
+.venv/dev-installed: requirements/dev.txt pyproject.toml | .venv/made
+	@scripts/install dev
+	@touch $@

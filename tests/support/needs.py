@@ -1,0 +1,40 @@
+"""The parts that only some tests need, and how to know that one is missing."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+BROWSER_CLIENTS = Path(__file__).parents[1] / "browser"
+
+
+def _program(name: str) -> Callable[[], str | None]:
+    return lambda: None if shutil.which(name) else f"the program {name} is not installed"
+
+
+def _npm_package(name: str) -> Callable[[], str | None]:
+    folder = BROWSER_CLIENTS / "node_modules" / name
+    return lambda: None if folder.is_dir() else f"the npm package {name} is not installed"
+
+
+def _root() -> str | None:
+    return None if os.geteuid() == 0 else "only root can mount a small file system"
+
+
+# Name of a part -> what tells why it is missing, or None when it is there.
+PARTS: dict[str, Callable[[], str | None]] = {
+    "chromium": _program("chromium"),
+    "curl": _program("curl"),
+    "eventsource": _npm_package("eventsource"),
+    "make": _program("make"),
+    "node": _program("node"),
+    "playwright": _npm_package("playwright-core"),
+    "root": _root,
+    "unshare": _program("unshare"),
+}
+
+
+def missing(names: tuple[str, ...]) -> list[str]:
+    """Say of each part that is missing why it counts as missing."""
+    reasons = (PARTS[name]() for name in names)
+    return [reason for reason in reasons if reason]
