@@ -1,5 +1,7 @@
 """The store contract: deleting runs and trimming the shared logs."""
 
+import asyncio
+
 import pytest
 
 from runcast.core.errors import Conflict, NotFound
@@ -116,3 +118,17 @@ async def test_trim_of_a_runs_log_is_refused(store: Store) -> None:
     await store.create(a_run())
     with pytest.raises(ValueError, match="can be trimmed"):
         await store.trim(R, 9)
+
+
+async def test_what_was_trimmed_or_deleted_is_unreadable_at_once_however_much(
+    store: Store,
+) -> None:
+    await store.create(a_run())
+    logs = [R, MESSAGES] * 400
+    await asyncio.gather(*(store.append(log, [say("x", 10)]) for log in logs))
+    await store.append(MESSAGES, [say("young", 90)])
+    assert await store.trim(MESSAGES, 50) == 400
+    assert len(await store.read(MESSAGES, 0, PLENTY)) == 1
+    await store.delete(["r"], 99)
+    assert await store.read(R, 0, PLENTY) == []
+    assert await store.read_all(0, PLENTY) == []
