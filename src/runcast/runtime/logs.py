@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
+from time import perf_counter
 
 from runcast.core.events import Batch, run_of
 from runcast.core.limits import READ_BYTES
@@ -170,19 +171,20 @@ class Logs:
 
     def _schedule(self) -> None:
         if self._timer is None:
-            self._timer = self._loop.call_at(self._next_pass, self._pass)
+            pause = self._next_pass - perf_counter()
+            self._timer = self._loop.call_later(max(pause, 0), self._pass)
 
     def _pass(self) -> None:
         self._timer = None
         moved, self._moved = self._moved, set()
-        begun = self._loop.time()
+        begun = perf_counter()  # the loop's own clock counts in whole ms
         for track in moved:
             track.wake()
         # Callbacks run in the order they were scheduled: this one after all the woken.
         self._loop.call_soon(self._passed, begun)
 
     def _passed(self, begun: float) -> None:
-        now = self._loop.time()
+        now = perf_counter()
         self._next_pass = now + min(MAX_PACE_S, PACE_FACTOR * (now - begun))
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -107,18 +107,19 @@ class EventStream(Response):
         del scope
         self._heartbeat_at = self._comment_at = asyncio.get_running_loop().time()
         self._streams.enter(self)
-        watcher = asyncio.create_task(self._watch(receive))
         try:
-            headers = [(b"content-type", self._wire.media_type.encode()), *_HEADERS]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            # An empty body makes the server flush the headers now.
-            await self._send(send, self._opening)
-            await self._pump(send)
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            # The pump is a task of its own because it is woken for every event: in the request's
+            # task, each wake-up would pass through all the layers of the framework.
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._run(send))
+                # Noticed even while there is nothing to send; also comes once all is sent.
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+                self._gone = True
+                self._follower.nudge()
         finally:
             self._streams.leave(self)
             self._follower.close()
-            watcher.cancel()
 
     def keep_alive(self, now: float, settings: Sse) -> None:
         """Have a heartbeat sent if one is due; what is sent anyway counts as a comment."""
@@ -132,12 +133,13 @@ class EventStream(Response):
             return
         self._follower.nudge()
 
-    async def _watch(self, receive: Receive) -> None:
-        """Notice that the client left, even while there is nothing to send."""
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        self._gone = True
-        self._follower.nudge()
+    async def _run(self, send: Send) -> None:
+        headers = [(b"content-type", self._wire.media_type.encode()), *_HEADERS]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        # An empty body makes the server flush the headers now.
+        await self._send(send, [self._opening])
+        await self._pump(send)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _pump(self, send: Send) -> None:
         follower = self._follower
@@ -145,7 +147,7 @@ class EventStream(Response):
             after = follower.cursor
             batches = await follower.take()
             if batches:
-                await self._send(send, *self._encode(batches, after))
+                await self._send(send, self._encode(batches, after))
             elif follower.at_end:
                 await self._close(send)
                 return
@@ -171,20 +173,35 @@ class EventStream(Response):
         if self.run_id is not None:
             track = self._follower.track
             frame = self._wire.closing(self.run_id, track.head, deleted=track.deleted)
-            await self._send(send, frame)
+            await self._send(send, [frame])
 
-    async def _send(self, send: Send, *parts: bytes) -> None:
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
-        if self._fresh and data:
+    async def _send(self, send: Send, parts: list[bytes]) -> None:
+        if self._fresh and any(parts):
             self._fresh = False
-            data = self._wire.first(data, RETRY_MS + secrets.randbelow(RETRY_MS + 1))
-        if len(data) <= SEND_BYTES:
-            await send({"type": "http.response.body", "body": data, "more_body": True})
-            return
-        view = memoryview(data)
-        for start in range(0, len(view), SEND_BYTES):
-            piece = view[start : start + SEND_BYTES]
+            parts[0] = self._wire.first(parts[0], RETRY_MS + secrets.randbelow(RETRY_MS + 1))
+        for piece in _pieces(parts):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
+
+
+def _pieces(parts: list[bytes]) -> Iterator[bytes | memoryview]:
+    """Cut and join parts into pieces of SEND_BYTES at most.
+
+    What a client that does not read holds back is then one piece of its own; the rest it shares.
+    """
+    small: list[bytes] = []
+    size = 0
+    for part in parts:
+        if small and size + len(part) > SEND_BYTES:
+            yield b"".join(small)
+            small, size = [], 0
+        if len(part) <= SEND_BYTES:
+            small.append(part)
+            size += len(part)
+        else:
+            view = memoryview(part)
+            yield from (view[at : at + SEND_BYTES] for at in range(0, len(view), SEND_BYTES))
+    if small:
+        yield small[0] if len(small) == 1 else b"".join(small)
 
 
 class DrainingNotice(Response):
