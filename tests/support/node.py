@@ -41,12 +41,12 @@ class Script:
         self._process.kill()
         self._process.wait()
 
-    def until(self, condition: Callable[[], bool], what: str, timeout: float = 60) -> None:
+    def until(self, condition: Callable[[], bool], what: str, timeout: float = 45) -> None:
         """Wait until `condition` holds; fail if the script fails before."""
         until(lambda: self._has_failed() or condition(), what, timeout)
         self._check()
 
-    def result(self, timeout: float = 60) -> Any:
+    def result(self, timeout: float = 45) -> Any:
         """Return what the script prints, once it has ended."""
         self._process.wait(timeout)
         self._check()
