@@ -132,7 +132,8 @@ class Auth(Section):
         list[str], Meta(description="Host names the server answers to, beside the loopback's.")
     ] = []
     allowed_origins: Annotated[
-        list[str], Meta(description="Origins whose web pages may call the server.")
+        list[str],
+        Meta(description="Origins that a page behind a reverse proxy of this server may have."),
     ] = []
     enabled: Annotated[
         bool, Meta(description="Whether requests must be authenticated, once runcast can do that.")

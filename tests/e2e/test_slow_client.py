@@ -36,7 +36,8 @@ def open_stream(server: Server, run_id: str) -> Connection:
 
 def numbers(frames: Iterator[Frame]) -> Iterator[int]:
     """Yield the numbers of the lines, checking that no event is left out."""
-    for expected, frame in enumerate(frames, 1):
+    events = (frame for frame in frames if frame.id is not None)
+    for expected, frame in enumerate(events, 1):
         assert frame.id == expected
         if frame.event == "log":
             yield int(frame.data["line"].split(" ", 1)[0])

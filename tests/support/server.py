@@ -34,7 +34,7 @@ def free_port() -> int:
     and another process can take such a port while a killed server is down.
     """
     while True:
-        port = random.randrange(10_000, 30_000)
+        port = random.randrange(11_000, 30_000)  # 10080 is one that browsers refuse
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))

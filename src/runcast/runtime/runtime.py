@@ -10,7 +10,7 @@ import structlog
 
 from runcast import __version__
 from runcast.config import Settings
-from runcast.core.errors import Conflict, Gone
+from runcast.core.errors import Conflict, Gone, Unavailable
 from runcast.core.events import Draft, Event, run_log
 from runcast.core.limits import PAGE_BYTES, READ_BYTES
 from runcast.core.runs import Run
@@ -140,8 +140,13 @@ class Runtime:
         run = await self.store.get(run_id)
         if run.ended:
             raise Conflict("run_ended", f"run {run_id} has already ended: {run.status}")
-        # First the mark, which a claim passes over: what is still queued then stays queued.
-        run = await self.store.update(run_id, {"cancel_requested": True})
+        try:
+            # First the mark, which a claim passes over: what is still queued then stays queued.
+            run = await self.store.update(run_id, {"cancel_requested": True})
+        except Unavailable:
+            # A full disk must not keep a command alive; only a restart would forget this order.
+            if run_id not in self._queue.executions:
+                raise
         if run.status == "queued":
             ended = {"reason": "cancelled", "ended_at": now()}
             run = await self.store.transition(run_id, "cancelled", now(), ended)
