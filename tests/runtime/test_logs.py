@@ -8,7 +8,9 @@ import pytest
 from runcast.core.errors import NotFound
 from runcast.core.events import Draft, Lines, run_log
 from runcast.core.runs import Run
+from runcast.runtime import follow as follow_module
 from runcast.runtime import logs as logs_module
+from runcast.runtime import pages as pages_module
 from runcast.runtime.logs import Logs
 from runcast.stores import open_store
 
@@ -69,7 +71,8 @@ async def test_followers_at_any_pace_get_everything_whatever_is_in_memory(
     store, logs, hot_bytes, monkeypatch
 ):
     monkeypatch.setattr(logs_module, "HOT_BYTES", hot_bytes)
-    monkeypatch.setattr(logs_module, "READ_BYTES", 300)
+    monkeypatch.setattr(pages_module, "READ_BYTES", 300)
+    monkeypatch.setattr(follow_module, "READ_BYTES", 300)
     chance = random.Random(7)
     expected = [(seq, f"line {seq}") for seq in range(2, 402)]
 
@@ -182,7 +185,7 @@ async def test_late_followers_at_one_place_share_the_pages_and_what_is_made_of_t
     store, logs, monkeypatch
 ):
     monkeypatch.setattr(logs_module, "HOT_BYTES", 0)
-    monkeypatch.setattr(logs_module, "READ_BYTES", 200)
+    monkeypatch.setattr(pages_module, "READ_BYTES", 200)
     for number in range(50):
         await append(store, f"line {number}", "x" * 100)
     first = await logs.follow(LOG, 0)

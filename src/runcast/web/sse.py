@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from runcast.config import Sse
 from runcast.core.errors import TooMany
 from runcast.core.events import Batch
-from runcast.runtime.logs import Follower
+from runcast.runtime.follow import Follower
 from runcast.runtime.runtime import Runtime
 from runcast.wires import Wire
 
