@@ -1,6 +1,7 @@
 """What only the SQLite engine can be asked: its file, its schema, its groups, its speed."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from runcast.core.errors import ConfigError
 from runcast.core.events import MESSAGES, Batch, run_log
 from runcast.stores import RunFilter, open_store
-from runcast.stores.sqlite import parse_location
+from runcast.stores.sqlite import parse_location, queries
 from runcast.stores.sqlite.database import SYNCHRONOUS, migrations, open_database
 from tests.stores.make import a_run, events_of, move, say, texts_of
 
@@ -177,3 +178,24 @@ async def test_many_runs_are_listed_counted_and_found_fast(tmp_path: Path) -> No
     assert (await store.get("r77")).id == "r77"
     assert time.perf_counter() - started < 1
     await store.close()
+
+
+@pytest.mark.parametrize(("query", "values"), [("READ", ("run:r", 5)), ("READ_ALL", (5,))])
+@pytest.mark.parametrize("believed_rows", [None, 2, 1_000_000])
+async def test_reading_a_page_walks_the_batches_whatever_sqlite_believes_of_the_tables(
+    tmp_path: Path, query: str, values: tuple[str | int, ...], believed_rows: int | None
+) -> None:
+    path = tmp_path / "store.db"
+    open_database(path, "safe", migrations()).close()
+    with contextlib.closing(apsw.Connection(str(path))) as connection:
+        if believed_rows is not None:
+            connection.execute("ANALYZE")
+            connection.execute("DELETE FROM sqlite_stat1")
+            for table in ("logs", "batches"):
+                row = (table, None, str(believed_rows))
+                connection.execute("INSERT INTO sqlite_stat1 VALUES (?, ?, ?)", row)
+    with contextlib.closing(apsw.Connection(str(path))) as connection:
+        plan = connection.execute(
+            f"EXPLAIN QUERY PLAN {getattr(queries, query)}", values
+        ).fetchall()
+    assert not [row for row in plan if "TEMP B-TREE" in str(row)], plan

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,10 @@ def run(server: str, *, detach: bool, command: tuple[str, ...], **options: Any) 
         except Detached:
             _say(f"detached; follow it with: runcast logs -f {run_id}")
             return 0
+        except BrokenPipeError:
+            with suppress(BrokenPipeError):
+                _say(f"nobody reads on; run {run_id} goes on, end it with: runcast cancel {run_id}")
+            raise
 
 
 def make_spec(command: tuple[str, ...], **options: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from runcast.core.errors import ConfigError
 from runcast.core.events import Batch, Draft, Entry
 from runcast.core.runs import Run, Status
 
@@ -230,12 +231,19 @@ def lifecycle_draft(time: int, name: str, value: dict[str, Any]) -> Draft:
     return Draft(time, "custom", {"name": name, "value": value})
 
 
+def known_stores() -> str:
+    """List the schemes that a store's URL may have."""
+    return " or ".join(f"{scheme}:" for scheme in STORES)
+
+
 async def open_store(url: str) -> Store:
     """Open a store by its URL: `sqlite:PATH[?durability=fast]` or `memory:`.
 
-    The scheme is a row of STORES or a dotted `module:function` of one's own.
+    Raises ConfigError if no engine has this scheme, or the engine cannot use the location.
     """
     scheme, _, location = url.partition(":")
+    if scheme not in STORES:
+        raise ConfigError(f"there is no store {scheme!r}; store.url begins with {known_stores()}")
     module, _, name = STORES[scheme].partition(":")
     opened: Store = await getattr(import_module(module), name)(location)
     return opened

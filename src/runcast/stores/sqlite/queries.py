@@ -27,16 +27,20 @@ ADD_BATCH = "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)"
 LAST_POSITION = """
     SELECT position + count - 1 FROM batches WHERE log = ? ORDER BY first_seq DESC LIMIT 1
 """
-# CROSS JOIN keeps SQLite from starting at the inner table, which would cost a sort.
+# Scalar subqueries, and the + that hides an index: whatever SQLite believes of the tables' sizes,
+# it can only walk the batches in order. A plan that sorts would read the rest of the log per page.
 READ = """
-    SELECT l.name, b.first_seq, b.position, b.count, b.body
-    FROM logs AS l CROSS JOIN batches AS b ON b.log = l.id
-    WHERE l.name = ?1
-      AND b.first_seq >= max(l.first_seq, coalesce((
-          SELECT first_seq FROM batches
-          WHERE log = l.id AND first_seq <= ?2 + 1 ORDER BY first_seq DESC LIMIT 1), 0))
-      AND b.first_seq + b.count - 1 > ?2
-    ORDER BY b.first_seq
+    SELECT ?1, first_seq, position, count, body
+    FROM batches
+    WHERE log = (SELECT id FROM logs WHERE name = ?1)
+      AND first_seq >= max(
+          coalesce((SELECT first_seq FROM logs WHERE name = ?1), 0),
+          coalesce((
+              SELECT first_seq FROM batches
+              WHERE log = (SELECT id FROM logs WHERE name = ?1) AND first_seq <= ?2 + 1
+              ORDER BY first_seq DESC LIMIT 1), 0))
+      AND first_seq + count - 1 > ?2
+    ORDER BY first_seq
 """
 READ_ALL = """
     SELECT l.name, b.first_seq, b.position, b.count, b.body
@@ -45,7 +49,7 @@ READ_ALL = """
           SELECT position FROM batches
           WHERE position <= ?1 + 1 ORDER BY position DESC LIMIT 1), 0)
       AND b.position + b.count - 1 > ?1
-      AND b.log > 2
+      AND +b.log > 2
     ORDER BY b.position
 """
 
