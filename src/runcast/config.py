@@ -60,10 +60,12 @@ class Sse(Section):
     """How streams behave."""
 
     poll_interval_ms: Annotated[
-        Interval, Meta(description="How often a followed file is looked at without a hint.")
+        Interval,
+        Meta(description="How often a run is looked at where the system gives no change hints."),
     ] = 100
     discovery_interval_ms: Annotated[
-        Interval, Meta(description="How often folders are searched for new files without a hint.")
+        Interval,
+        Meta(description="How often a run is looked at beside the hints, which can get lost."),
     ] = 1000
     max_clients_per_run: Annotated[
         Count, Meta(description="Streams that one run may have at a time; one more gets 429.")
@@ -136,7 +138,7 @@ class Auth(Section):
         Meta(description="Origins that a page behind a reverse proxy of this server may have."),
     ] = []
     enabled: Annotated[
-        bool, Meta(description="Whether requests must be authenticated, once runcast can do that.")
+        bool, Meta(description="Reserved: requests are not authenticated yet, whatever it says.")
     ] = True
 
 

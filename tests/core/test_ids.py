@@ -3,7 +3,7 @@ import time
 import pytest
 
 from runcast.core.errors import BadRequest
-from runcast.core.ids import check_id, is_uuid, uuid7
+from runcast.core.ids import check_id, uuid7
 
 
 def test_a_uuid7_carries_its_version_variant_and_the_time():
@@ -11,7 +11,7 @@ def test_a_uuid7_carries_its_version_variant_and_the_time():
     made = uuid7()
     after = time.time_ns() // 1_000_000
 
-    assert is_uuid(made)
+    assert [len(part) for part in made.split("-")] == [8, 4, 4, 4, 12]
     assert made[14] == "7"
     assert made[19] in "89ab"
     assert before <= int(made.replace("-", "")[:12], 16) <= after
@@ -35,18 +35,3 @@ def test_any_other_id_is_refused(text):
         check_id(text)
 
     assert caught.value.code == "bad_id"
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("019AB3C4-0000-4000-8000-0123456789ab", True),
-        ("00000000-0000-0000-0000-000000000000", True),
-        ("019ab3c4000040008000 0123456789ab", False),
-        ("019ab3c4-0000-4000-8000-0123456789a", False),
-        ("g19ab3c4-0000-4000-8000-0123456789ab", False),
-        ("", False),
-    ],
-)
-def test_a_uuid_is_known_in_either_case(text, expected):
-    assert is_uuid(text) is expected

@@ -40,7 +40,7 @@ def test_each_end_has_its_status_and_reason(found, cancel_requested, status, rea
         (record("signal", signal="SIGSEGV"), r"SIGSEGV \(Segmentation fault\)"),
         (record("signal", signal="SIG99"), "SIG99"),
         (record("timeout"), "longer than its timeout"),
-        (record("lost"), "without recording an exit"),
+        (record("lost"), "left no record"),
         (record("spawn", error="cannot start 'nope'"), "cannot start 'nope'"),
     ],
 )

@@ -36,7 +36,6 @@ CODES: dict[str, str] = {
     "bad_transition": "A run in this status cannot change to that status.",
     "run_ended": "The run has ended, so this can no longer be done to it.",
     "run_active": "The run is running; cancel it first.",
-    "not_external": "runcast executes this run, so clients cannot write to its log.",
     "log_sealed": "The log ended with the terminal status; nothing can be appended.",
     "stale_after": "`after` is not the log's last seq; somebody else appended.",
     "stale_checkpoint": "Another writer has moved this run's checkpoint.",

@@ -7,7 +7,6 @@ import time
 from runcast.core.errors import BadRequest
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 
 
 def uuid7() -> str:
@@ -31,8 +30,3 @@ def check_id(text: str, what: str = "id") -> str:
             "start with a letter or digit and not contain '..'",
         )
     return text
-
-
-def is_uuid(text: str) -> bool:
-    """Tell whether `text` is 8-4-4-4-12 hex digits, of any version, in either case."""
-    return _UUID.fullmatch(text.lower()) is not None

@@ -1,7 +1,5 @@
 """Sizes and bounds that hold everywhere, each with its reason."""
 
-INLINE_BYTES = 65_536  # UTF-8 bytes of one text field; one event stays one modest frame
-LINE_BYTES = 16 * 1024 * 1024  # the longest line a dialect joins from parts
 BODY_BYTES = 1024 * 1024  # a request body; a command line and its environment fit many times
 PAGE_EVENTS = 1_000  # events in one JSON page
 PAGE_BYTES = 1024 * 1024  # and bytes: a page is built in memory

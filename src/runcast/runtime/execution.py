@@ -17,6 +17,7 @@ from runcast.runtime.outcome import LOST, outcome_of
 from runcast.runtime.runners import Runners
 from runcast.runtime.watch import Watch
 from runcast.spool.folder import RunFolder
+from runcast.spool.processes import send_to
 from runcast.stores import Store
 
 START_ATTEMPTS = 3
@@ -57,8 +58,9 @@ class Execution:
         self._ingest = Ingest(store, here.budget, run, folder.output_path)
         self._look = asyncio.Event()
         self._check = True
+        self.hinted = True
         self._attempts = 0
-        self._runner = 0  # its pid, if this server started it
+        self._runner = 0  # its pid, once known
         self._cancelling: asyncio.Task[None] | None = None
 
     def look(self) -> None:
@@ -81,8 +83,10 @@ class Execution:
         Cancelling leaves the run running and everything committed so far valid.
         """
         handle = self._watch.add(self.folder.path, self.grown, self.look)
+        self.hinted = handle is not None
         try:
             await self._ingest.open()
+            self._adopt()
             if self.run.cancel_requested:
                 self.cancel()
             record = await self._until_exit()
@@ -93,6 +97,12 @@ class Execution:
             self._ingest.close()
             if self._cancelling is not None:
                 self._cancelling.cancel()
+
+    def _adopt(self) -> None:
+        guard = (self.folder.started() or {}).get("guard") or {}
+        if send_to(guard, 0):
+            self._runner = guard["pid"]
+            self._runners.watch(self._runner, self.look)
 
     async def _until_exit(self) -> dict[str, Any]:
         while True:

@@ -89,11 +89,6 @@ class Follower:
             self._wait.set_result(None)
             self._wait = None
 
-    @property
-    def idle(self) -> bool:
-        """Whether a `take` is waiting for something new."""
-        return self._wait is not None
-
     def close(self) -> None:
         """Leave the log."""
         self._leave(self)

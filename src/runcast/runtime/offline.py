@@ -2,7 +2,7 @@
 
 from runcast.config import Settings
 from runcast.runtime.data_dir import DataDir
-from runcast.runtime.retention import CHUNK, PruneLimits, expired, remove, trim_shared_logs
+from runcast.runtime.retention import PruneLimits, prune
 from runcast.stores import open_store
 
 
@@ -15,12 +15,8 @@ async def prune_folder(settings: Settings, limits: PruneLimits) -> int:
     try:
         store = await open_store(data_dir.store_url(settings))
         try:
-            victims = await expired(store, limits)
-            for start in range(0, len(victims), CHUNK):
-                await remove(store, data_dir.runs, victims[start : start + CHUNK])
-            await trim_shared_logs(store, limits)
+            return await prune(store, data_dir.runs, limits, lambda _: None)
         finally:
             await store.close()
     finally:
         data_dir.release()
-    return len(victims)

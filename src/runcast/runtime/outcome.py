@@ -13,7 +13,7 @@ _STATUS: dict[str, Status] = {
     "lost": "failed",
     "cancelled": "cancelled",
 }
-LOST = "the runner ended without recording an exit"
+LOST = "the runner is gone and left no record of how the command ended"
 
 
 def outcome_of(record: dict[str, Any], *, cancel_requested: bool) -> tuple[Status, dict[str, Any]]:

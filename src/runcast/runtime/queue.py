@@ -5,6 +5,7 @@ from pathlib import Path
 
 import structlog
 
+from runcast.config import Settings
 from runcast.core.errors import Unavailable
 from runcast.core.events import run_log
 from runcast.core.runs import Run
@@ -14,18 +15,16 @@ from runcast.runtime.logs import Logs
 from runcast.spool.folder import RunFolder
 from runcast.stores import Store
 
-LOOK_S = 0.5  # how late a lost hint or a dead runner is noticed at worst
-LOOK_WITHOUT_HINTS_S = 0.1
-
 log = structlog.get_logger(__name__)
 
 
 class Queue:
     """Claims queued runs in order and holds the executions of those that run here."""
 
-    def __init__(self, store: Store, logs: Logs, folders: Path, limit: int) -> None:
+    def __init__(self, store: Store, logs: Logs, folders: Path, settings: Settings) -> None:
         self.executions: dict[str, Execution] = {}
-        self.limit = limit
+        self.limit = settings.queue.max_concurrent_runs
+        self._sse = settings.api.sse
         self._store = store
         self._logs = logs
         self._folders = folders
@@ -91,9 +90,12 @@ class Queue:
             await self._kicked.wait()
 
     async def _look(self) -> None:
-        pause = LOOK_S if self._here.watch.available else LOOK_WITHOUT_HINTS_S
+        """Look at everything now and then, so that a lost hint costs time and nothing else."""
         while True:
-            await asyncio.sleep(pause)
+            hinted = all(execution.hinted for execution in self.executions.values())
+            usual = hinted and self._here.watch.available
+            pause = self._sse.discovery_interval_ms if usual else self._sse.poll_interval_ms
+            await asyncio.sleep(pause / 1000)
             self._here.runners.poll()
             for execution in self.executions.values():
                 execution.look()

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,6 +22,23 @@ class PruneLimits(msgspec.Struct, frozen=True):
     max_age: float | None = None
     max_count: int | None = None
     max_bytes: int | None = None
+
+
+async def prune(
+    store: Store, folders: Path, limits: PruneLimits, gone: Callable[[str], None]
+) -> int:
+    """Remove the ended runs that are over a limit, a few in each commit; return how many went.
+
+    `gone` is told the id of each. The heads of `lifecycle` and `messages` are cut by age.
+    """
+    count = 0
+    victims = await expired(store, limits)
+    for start in range(0, len(victims), CHUNK):
+        for run_id in await remove(store, folders, victims[start : start + CHUNK]):
+            gone(run_id)
+            count += 1
+    await trim_shared_logs(store, limits)
+    return count
 
 
 async def expired(store: Store, limits: PruneLimits) -> list[Run]:

@@ -1,4 +1,4 @@
-"""Runner processes that this server started: spawned, noticed when they end, and reaped."""
+"""Runner processes: spawned, noticed when they end, and reaped."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ LEAVING_S = 1.0
 
 
 class Runners:
-    """The living children of this process that are runners."""
+    """The living runners of this machine that this process knows of."""
 
     def __init__(self) -> None:
         self._pidfds: dict[int, int] = {}  # pid -> pidfd
@@ -31,12 +31,17 @@ class Runners:
         OSError.
         """
         pid = await asyncio.to_thread(_spawn, folder, lock)
+        self.watch(pid, gone)
+        return pid
+
+    def watch(self, pid: int, gone: Callable[[], None]) -> None:
+        """Call `gone` once a runner has ended, whoever started it; reap it if it is our child."""
         if not hasattr(os, "pidfd_open"):
             self._polled[pid] = gone
-            return pid
-        pidfd = self._pidfds[pid] = os.pidfd_open(pid)
-        self._loop.add_reader(pidfd, self._ended, pid, gone)
-        return pid
+            return
+        with suppress(ProcessLookupError):
+            pidfd = self._pidfds[pid] = os.pidfd_open(pid)
+            self._loop.add_reader(pidfd, self._ended, pid, gone)
 
     def dismiss(self, pid: int) -> None:
         """Note that the run of this runner has ended, so that `close` waits for its exit."""

@@ -1,7 +1,6 @@
 """The runtime: everything a surface may do with runs, in one place."""
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from runcast.runtime.logs import Logs
 from runcast.runtime.output import RawOutput
 from runcast.runtime.queue import Queue
 from runcast.runtime.recovery import recover
-from runcast.runtime.retention import CHUNK, PruneLimits, expired, remove, trim_shared_logs
+from runcast.runtime.retention import PruneLimits, prune, remove
 from runcast.runtime.submit import RunSpec, submit
 from runcast.stores import RunFilter, Store, open_store
 
@@ -51,7 +50,7 @@ class Runtime:
         self.logs = Logs(store)
         self.started_at = now()
         self.draining = False
-        self._queue = Queue(store, self.logs, data_dir.runs, settings.queue.max_concurrent_runs)
+        self._queue = Queue(store, self.logs, data_dir.runs, settings)
         self._cwd = str(Path.cwd())
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -157,15 +156,13 @@ class Runtime:
 
     async def delete(self, run_id: str) -> None:
         """Remove a run for good; raise NotFound or Conflict `run_active`."""
-        await self._remove([await self.store.get(run_id)])
+        run = await self.store.get(run_id)
+        for removed in await remove(self.store, self.data_dir.runs, [run]):
+            self._forget(removed)
 
     async def prune(self, limits: PruneLimits) -> int:
         """Remove the ended runs that are over a limit; return how many went."""
-        victims = await expired(self.store, limits)
-        for start in range(0, len(victims), CHUNK):
-            await self._remove(victims[start : start + CHUNK])
-        await trim_shared_logs(self.store, limits)
-        return len(victims)
+        return await prune(self.store, self.data_dir.runs, limits, self._forget)
 
     async def page(self, run_id: str, after: int, limit: int) -> Page:
         """Read events after `after`: at most `limit` and about 1 MiB.
@@ -213,9 +210,8 @@ class Runtime:
             "positions": {"head": positions.head, "floor": positions.floor},
         }
 
-    async def _remove(self, runs: Sequence[Run]) -> None:
-        for run_id in await remove(self.store, self.data_dir.runs, runs):
-            self.logs.delete(run_log(run_id))
+    def _forget(self, run_id: str) -> None:
+        self.logs.delete(run_log(run_id))
 
     async def _retain(self) -> None:
         keep = self.settings.retention

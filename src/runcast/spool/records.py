@@ -7,8 +7,9 @@ same header, so a block of such records can be split, decoded and stored without
 import calendar
 from collections.abc import Iterator
 
-HEADER_BYTES = 40  # "2026-11-21T08:57:30.123456789Z stdout F "
-MAX_RECORD_BYTES = HEADER_BYTES + 65_536 + 1
+from runcast.spool.cri import HEADER_BYTES, PART_BYTES
+
+MAX_RECORD_BYTES = HEADER_BYTES + PART_BYTES + 1
 _GALLOP_BYTES = 4096
 
 

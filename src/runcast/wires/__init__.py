@@ -1,4 +1,4 @@
-"""Wires: events become the bytes of one client vocabulary. Pure; the log never learns of them."""
+"""Wires: how events are written for one kind of client. Pure; nothing below knows of them."""
 
 from collections.abc import Collection
 from importlib import import_module
