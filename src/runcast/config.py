@@ -123,7 +123,11 @@ class RunSettings(Section):
 
     grace_s: Annotated[
         float,
-        Meta(ge=0, description="Seconds between asking a cancelled run to end and killing it."),
+        Meta(
+            ge=0,
+            le=86_400,
+            description="Seconds between asking a cancelled run to end and killing it.",
+        ),
     ] = 5
 
 

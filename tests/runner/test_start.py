@@ -219,3 +219,11 @@ def test_a_runner_needs_no_file_of_its_program_once_the_command_runs(
         assert held.ended()["reason"] == end
     finally:
         held.close()
+
+
+def test_the_command_gets_the_limit_of_open_files_that_is_asked_for(
+    start_runner: StartRunner,
+) -> None:
+    held = start_runner(["sh", "-c", "ulimit -n"], open_files=99)
+    held.ended()
+    assert held.output() == b"99\n"

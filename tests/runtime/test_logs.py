@@ -143,7 +143,7 @@ async def test_a_deleted_log_ends_at_once(store, logs):
     follower = await logs.follow(LOG, 1)
     waiting = asyncio.create_task(follower.take())
     await asyncio.sleep(0)
-    logs.delete(LOG)
+    logs.delete(LOG, 0)
 
     assert await waiting == []
     assert follower.at_end
@@ -205,3 +205,78 @@ async def test_memory_is_bounded_by_bytes_not_by_events(store, logs, monkeypatch
 
     held = sum(len(batch.body) for batch in logs._recent)
     assert 0 < held <= 50_000
+
+
+async def test_a_follower_learns_of_what_was_removed_before_it_could_read_it(store, logs):
+    await append(store, "a")
+    await store.create(Run(id="q", key="k2", task_id="q", status="completed", created_at=1))
+    await store.append(LOG, [Lines(1, "stdout", ["b"])])
+    follower = logs.follow_all(0)
+    await store.delete(["q"], 5)
+    logs.delete(run_log("q"), (await store.positions()).floor)
+
+    batches = await follower.take()
+
+    assert {batch.log for batch in batches} == {LOG}
+    assert batches[0].first_position <= follower.floor < batches[-1].last_position
+    follower.close()
+
+
+async def test_a_page_read_behind_a_removal_tells_of_it_even_if_nobody_said_so(
+    store, logs, monkeypatch
+):
+    monkeypatch.setattr(logs_module, "HOT_BYTES", 0)
+    await store.create(Run(id="q", key="k2", task_id="q", status="completed", created_at=1))
+    await append(store, "a")
+    follower = logs.follow_all(0)
+    await store.delete(["q"], 5)
+
+    await follower.take()
+
+    assert follower.floor == (await store.positions()).floor > 0
+    follower.close()
+
+
+async def test_who_knows_of_a_newer_event_does_not_wait_for_an_older_read(store, logs):
+    """A read that began before a commit must not put a later follower to sleep."""
+    gate = asyncio.Event()
+    read_all = store.read_all
+
+    async def slow(after, limit):
+        page = await read_all(after, limit)
+        await gate.wait()
+        return page
+
+    store.read_all = slow
+    head = (await store.positions()).head
+    early = logs.follow_all(head - 1)
+    early.track.hot.clear()
+    reading = asyncio.create_task(early.take())
+    await asyncio.sleep(0)
+    await append(store, "new")
+    early.track.hot.clear()
+    late = logs.follow_all(head)
+    waiting = asyncio.create_task(late.take())
+    await asyncio.sleep(0)
+    gate.set()
+
+    async with asyncio.timeout(5):
+        assert [batch.log for batch in await waiting] == [LOG]
+        await reading
+    early.close()
+    late.close()
+
+
+async def test_a_nudge_that_comes_during_a_read_is_not_lost(store, logs, monkeypatch):
+    monkeypatch.setattr(logs_module, "HOT_BYTES", 0)
+    await store.create(Run(id="q", key="k2", task_id="q", status="running", created_at=1))
+    await store.delete([], 5)
+    follower = await logs.follow(LOG, 1)
+    follower.track.head = 2  # as if an event were committed that no read finds
+    waiting = asyncio.create_task(follower.take())
+    await asyncio.sleep(0)
+    follower.nudge()
+
+    async with asyncio.timeout(5):
+        assert await waiting == []
+    follower.close()

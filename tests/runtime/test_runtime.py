@@ -1,12 +1,13 @@
 """The runtime without the web: what an embedding program relies on."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from runcast.config import Queue, Retention, Settings
+from runcast.config import Queue, Retention, Settings, StoreSettings
 from runcast.core.errors import BadRequest, ConfigError, Conflict, Gone, NotFound
 from runcast.core.runs import Run
 from runcast.runtime.offline import prune_folder
@@ -14,6 +15,7 @@ from runcast.runtime.retention import PruneLimits
 from runcast.runtime.runtime import Runtime
 from runcast.runtime.submit import RunSpec
 from runcast.runtime.watch import Watch
+from runcast.spool.folder import RunFolder
 from runcast.stores import RunFilter
 
 Opener = Callable[..., Awaitable[Runtime]]
@@ -117,6 +119,7 @@ async def test_ended_runs_are_removed_with_their_folders(
         await ended(runtime, "true", id=f"r{number}")
 
     assert await runtime.prune(PruneLimits(max_count=1)) == 2
+    assert (await runtime.store.head("lifecycle")).first > 1
 
     assert [run.id for run in await runtime.list(RunFilter(), 10)] == ["r2"]
     assert len(list((data_dir / "runs").iterdir())) == 1
@@ -190,6 +193,7 @@ async def test_a_page_holds_so_many_events_and_bytes(open_runtime: Opener) -> No
         {"grace_s": -1},
         {"id": "../x"},
         {"task_id": "a b"},
+        {"metadata": {"k": "x" * 65_536}},
     ],
 )
 async def test_what_cannot_run_is_refused_and_leaves_nothing(
@@ -225,3 +229,74 @@ async def test_two_runtimes_cannot_share_a_folder(open_runtime: Opener) -> None:
 
     with pytest.raises(ConfigError, match="another runcast server"):
         await open_runtime()
+
+
+async def test_a_run_whose_folder_is_gone_is_lost_and_can_be_deleted(
+    open_runtime: Opener, data_dir: Path
+) -> None:
+    first = await open_runtime(queue=Queue(max_concurrent_runs=1))
+    await first.submit(RunSpec(command=["sleep", "60"], id="blocks"))
+    await first.submit(RunSpec(command=["true"], id="waits"))
+    key = (await first.get("waits")).key
+    shutil.rmtree(data_dir / "runs" / key)
+    await first.cancel("blocks")
+
+    run = await first.wait("waits", 20)
+
+    assert (run.status, run.reason) == ("failed", "lost")
+    assert "No such file" in (run.error or "")
+    await first.delete("waits")
+
+
+async def test_what_was_in_the_way_of_a_run_can_pass(
+    open_runtime: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = await open_runtime()
+    real = RunFolder.exit
+    refusals = iter([OSError(24, "Too many open files")] * 2)
+
+    def starved(folder: RunFolder) -> object:
+        for error in refusals:
+            raise error
+        return real(folder)
+
+    monkeypatch.setattr(RunFolder, "exit", starved)
+
+    assert (await ended(runtime, "true")).status == "completed"
+
+
+async def test_a_cancel_that_a_crash_cut_in_half_is_finished_at_the_next_start(
+    open_runtime: Opener,
+) -> None:
+    first = await open_runtime(queue=Queue(max_concurrent_runs=1))
+    await first.submit(RunSpec(command=["sleep", "60"], id="blocks"))
+    await first.submit(RunSpec(command=["true"], id="half"))
+    await first.store.update("half", {"cancel_requested": True})
+    await first.close()
+
+    second = await open_runtime(queue=Queue(max_concurrent_runs=1))
+
+    assert (await second.wait("half", 10)).status == "cancelled"
+
+
+async def test_a_folder_is_not_given_to_another_store(open_runtime: Opener, data_dir: Path) -> None:
+    runtime = await open_runtime()
+    run = await ended(runtime, "true")
+    await runtime.close()
+
+    with pytest.raises(ConfigError, match="are in the store sqlite:"):
+        await open_runtime(store=StoreSettings(url="memory:"))
+
+    assert (data_dir / "runs" / run.key / "exit.json").exists()
+
+
+async def test_a_data_folder_may_have_odd_characters(tmp_path: Path) -> None:
+    runtime = await Runtime.open(Settings(data_dir=str(tmp_path / "a?b #%20é")))
+    assert (await ended(runtime, "true")).status == "completed"
+    await runtime.close()
+
+
+@pytest.mark.parametrize("data_dir_text", ["~nobody-of-this-name/x", "/tmp/\udcff"])
+async def test_a_data_folder_that_cannot_be_named_is_refused(data_dir_text: str) -> None:
+    with pytest.raises(ConfigError):
+        await Runtime.open(Settings(data_dir=data_dir_text))

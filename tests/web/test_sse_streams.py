@@ -81,6 +81,8 @@ async def test_an_ended_run_is_replayed_with_its_end(live, ended):
         ("?tail=2&types=output", None, [5, 6, 8]),
         ("?tail=1&grep=line%204", None, [4, 8]),
         ("?types=status", None, [1, 7, 8]),
+        ("?types=log", None, [2, 3, 4, 5, 6, 8]),
+        ("?after=", None, [1, 2, 3, 4, 5, 6, 7, 8]),
         ("?streams=stderr", None, [1, 7, 8]),
         ("?streams=stdout,stderr&types=output", None, [2, 3, 4, 5, 6, 8]),
         ("?grep=line%203", None, [3, 8]),
@@ -103,7 +105,7 @@ async def test_a_client_begins_where_it_says(live, ended, query, header, expecte
         (STREAM + "?after=01", None, 400, "bad_cursor"),
         (STREAM, "x", 400, "bad_cursor"),
         (STREAM + "?tail=-1", None, 400, "bad_request"),
-        (STREAM + "?types=log", None, 400, "bad_request"),
+        (STREAM + "?types=logs", None, 400, "bad_request"),
         (STREAM + "?streams=stdin", None, 400, "bad_request"),
         (STREAM + "?format=xml", None, 400, "bad_request"),
         (ALL + "?workspace=none", None, 400, "bad_request"),
@@ -279,3 +281,46 @@ async def test_draining_ends_open_streams_without_a_closing_frame(live, runtime)
         runtime.drain()
         assert [frame async for frame in frames] == []
     runtime.draining = False
+
+
+async def test_what_is_removed_in_front_of_a_slow_client_is_not_passed_over_in_silence(
+    live, runtime
+):
+    follower = runtime.logs.follow_all(0)
+    await add_run(runtime, "kept", lines=2)
+    await add_run(runtime, "gone")
+    await end_run(runtime, "gone")
+    await add_run(runtime, "last", lines=1)
+    follower.close()
+    async with asyncio.timeout(10), live.stream(ALL + "?after=0") as frames:
+        first = await anext(frames)
+        # The client has not read on; what it gets next was taken before or after the removal.
+        await runtime.delete("gone")
+        await add_run(runtime, "new", lines=1)
+        found = [first]
+        while found[-1].data.get("run_id") != "new":
+            found.append(await anext(frames))
+
+    seen = {frame.data.get("run_id") for frame in found}
+    assert "gone" in seen or "gap" in {frame.event for frame in found}
+
+
+async def test_many_clients_at_once_get_no_more_than_their_places(live, runtime):
+    await add_run(runtime)
+
+    async def ask():
+        async with live.client.stream("GET", STREAM) as response:
+            statuses.append(response.status_code)
+            if response.status_code == 200:
+                await done.wait()
+
+    statuses: list[int] = []
+    done = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(12):
+            group.create_task(ask())
+        async with asyncio.timeout(10):
+            while len(statuses) < 12:
+                await asyncio.sleep(0.01)
+        done.set()
+    assert sorted(statuses) == [200] * 3 + [429] * 9

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 
 from runcast.runner import linux, signals
 
@@ -92,6 +93,7 @@ def _become(
         if os.getppid() != worker:  # it died before the line above could take effect
             os._exit(1)
         signals.reset()
+        _limit_open_files(spec.get("open_files"))
         for number, fd in enumerate(streams):
             os.dup2(fd, number)
         reason = _enter(spec["cwd"]) or _execute([_bytes(word) for word in spec["argv"]], env)
@@ -100,6 +102,13 @@ def _become(
     finally:
         os.write(report, reason.encode("utf-8", "replace")[:_REPORT_BYTES])
         os._exit(1)
+
+
+def _limit_open_files(soft: int | None) -> None:
+    """Give the command its usual limit: programs that use select() break above 1,024."""
+    if soft is not None:
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def _enter(cwd: str) -> str:

@@ -60,6 +60,7 @@ class Execution:
         self._check = True
         self.hinted = True
         self._attempts = 0
+        self._start_error = ""
         self._runner = 0  # its pid, once known
         self._cancelling: asyncio.Task[None] | None = None
 
@@ -86,7 +87,6 @@ class Execution:
         self.hinted = handle is not None
         try:
             await self._ingest.open()
-            self._adopt()
             if self.run.cancel_requested:
                 self.cancel()
             record = await self._until_exit()
@@ -99,6 +99,7 @@ class Execution:
                 self._cancelling.cancel()
 
     def _adopt(self) -> None:
+        """Watch the runner, if there is one that this server did not start."""
         guard = (self.folder.started() or {}).get("guard") or {}
         if send_to(guard, 0):
             self._runner = guard["pid"]
@@ -116,6 +117,8 @@ class Execution:
 
     async def _find_exit(self) -> dict[str, Any] | None:
         self._check = False
+        if not self._runner:
+            self._adopt()
         record = self.folder.exit()
         if record is None and not self.folder.alive():
             return await self._without_runner()
@@ -132,18 +135,19 @@ class Execution:
         return await self._lost()
 
     async def _start(self) -> None:
-        lock = self.folder.take_lock()
-        if lock is None:
-            return
         try:
+            lock = self.folder.take_lock()
+            if lock is None:
+                return
             # Under the lock nobody else can start it; a runner may have come and gone before.
-            if self.folder.started() is None and self.folder.exit() is None:
-                self._attempts += 1
-                self._runner = await self._runners.spawn(self.folder, lock, self.look)
+            if self.folder.started() is not None or self.folder.exit() is not None:
+                os.close(lock)
+                return
+            self._runner = await self._runners.spawn(self.folder, lock, self.look)
         except OSError as error:
-            log.warning("runner.not_started", run=self.run.id, error=str(error))
-        finally:
-            os.close(lock)
+            self._start_error = str(error)
+            log.warning("runner.not_started", run=self.run.id, error=self._start_error)
+        self._attempts += 1
 
     async def _lost(self) -> dict[str, Any]:
         """Do what the guard would have done, had it not been killed as well."""
@@ -154,7 +158,7 @@ class Execution:
         never = self.folder.started() is None
         return {
             "reason": "lost",
-            "error": "the runner could not be started" if never else LOST,
+            "error": f"the runner could not be started: {self._start_error}" if never else LOST,
             "ended_at": now(),
             "killed": [{"pid": pid, "command": command} for pid, command in killed],
         }
@@ -170,10 +174,10 @@ class Execution:
 
     async def _end(self, record: dict[str, Any]) -> Run:
         while True:
-            current = await self._store.get(self.run.id)
-            status, outcome = outcome_of(record, cancel_requested=current.cancel_requested)
-            entries, advance = self._ingest.ending(record.get("spool_bytes"))
             try:
+                current = await self._store.get(self.run.id)
+                status, outcome = outcome_of(record, cancel_requested=current.cancel_requested)
+                entries, advance = self._ingest.ending(record.get("spool_bytes"))
                 return await self._store.transition(
                     self.run.id, status, now(), outcome, entries, advance
                 )

@@ -41,7 +41,7 @@ class Follower:
     Close it when done: `close()`.
     """
 
-    __slots__ = ("_leave", "_pages", "_wait", "cursor", "track")
+    __slots__ = ("_leave", "_nudged", "_pages", "_wait", "cursor", "track")
 
     def __init__(
         self, pages: Pages, track: Track, cursor: int, leave: "Callable[[Follower], None]"
@@ -51,10 +51,16 @@ class Follower:
         self.track = track
         self.cursor = cursor
         self._wait: asyncio.Future[None] | None = None
+        self._nudged = False
 
     # How a batch is numbered on this track.
     first: Callable[[Batch], int] = staticmethod(lambda batch: batch.first_seq)
     last: Callable[[Batch], int] = staticmethod(lambda batch: batch.last_seq)
+
+    @property
+    def floor(self) -> int:
+        """The highest number that was removed from this log: a run's log only goes whole."""
+        return 0
 
     @property
     def at_end(self) -> bool:
@@ -69,25 +75,25 @@ class Follower:
         (`at_end` may have become true, or somebody called `nudge`). Cancelling loses nothing.
         """
         while not (batches := self._hot()):
-            if self.at_end:
+            if self._nudged or self.at_end:
+                self._nudged = False
                 return []
             head = self.track.head
             if head > self.cursor:
-                batches = await self._pages.read(self.track.name, self.cursor)
+                batches = await self._pages.read(self.track.name, self.cursor, head)
                 if batches:
                     break
                 if self.track.head != head:
                     continue  # committed while we read: its wake-up is already gone
-            if not await self._moved():
-                return []
+            await self._moved()
         self.cursor = max(self.cursor, self.last(batches[-1]))
         return batches
 
     def nudge(self) -> None:
-        """Make a waiting `take` return an empty list."""
+        """Make a `take` that has nothing to give return an empty list."""
+        self._nudged = True
         if self._wait is not None and not self._wait.done():
             self._wait.set_result(None)
-            self._wait = None
 
     def close(self) -> None:
         """Leave the log."""
@@ -111,17 +117,17 @@ class Follower:
                 return newer[: index + 1]
         return newer
 
-    async def _moved(self) -> bool:
-        """Wait until the track moves; False if `nudge` ended the wait."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._wait = future
-        self.track.waiting.append(future)
+    async def _moved(self) -> None:
+        """Wait until the track moves or somebody nudges."""
+        if self._nudged:
+            return
+        self._wait = asyncio.get_running_loop().create_future()
+        self.track.waiting.append(self._wait)
         try:
-            await future
-            return self._wait is future
+            await self._wait
         finally:
-            if self._wait is None or future.cancelled():
-                self._forget(future)
+            if self._nudged or self._wait.cancelled():
+                self._forget(self._wait)
             self._wait = None
 
     def _forget(self, future: asyncio.Future[None]) -> None:
@@ -133,6 +139,11 @@ class PositionFollower(Follower):
     """A reader of all run logs; its cursor is a position."""
 
     __slots__ = ()
+
+    @property
+    def floor(self) -> int:
+        """The highest position that was ever removed; what `take` just gave may lie above it."""
+        return self._pages.floor
 
     first = staticmethod(lambda batch: batch.first_position)
     last = staticmethod(lambda batch: batch.last_position)

@@ -39,7 +39,9 @@ class Logs:
 
     async def open(self) -> None:
         """Learn where the store stands; call once, before anything follows."""
-        self._tracks[ALL].head = (await self.store.positions()).head
+        positions = await self.store.positions()
+        self._tracks[ALL].head = positions.head
+        self._pages.floor = positions.floor
 
     def close(self) -> None:
         """Stop the flush timer; followers are let go by whoever owns them."""
@@ -74,8 +76,9 @@ class Logs:
             self._moved.add(track)
         self.flush()
 
-    def delete(self, log: str) -> None:
-        """Note that the log was removed, and let its followers know at once."""
+    def delete(self, log: str, floor: int) -> None:
+        """Note that the log was removed and `floor` raised; let its followers know at once."""
+        self._pages.forget(log, floor)
         if track := self._tracks.pop(log, None):
             track.deleted = True
             track.hot.clear()
@@ -104,8 +107,9 @@ class Logs:
     def _leave(self, follower: Follower) -> None:
         track = follower.track
         track.followers.discard(follower)
-        if not track.followers and not track.hot and track.name != ALL:
-            self._tracks.pop(track.name, None)
+        unused = not track.followers and not track.hot and track.name != ALL
+        if unused and self._tracks.get(track.name) is track:
+            del self._tracks[track.name]
 
     def _committed(self, batches: Sequence[Batch]) -> None:
         every = self._tracks[ALL]

@@ -13,9 +13,11 @@ async def prune_folder(settings: Settings, limits: PruneLimits) -> int:
     """
     data_dir = DataDir(settings)
     try:
-        store = await open_store(data_dir.store_url(settings))
+        url = data_dir.store_url(settings)
+        data_dir.bind(url)
+        store = await open_store(url)
         try:
-            return await prune(store, data_dir.runs, limits, lambda _: None)
+            return await prune(store, data_dir.runs, limits, lambda _, __: None)
         finally:
             await store.close()
     finally:

@@ -2,34 +2,41 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Executor
 from pathlib import Path
+from typing import TypeVar
 
 from runcast.spool.records import MAX_RECORD_BYTES, Broken, blocks, whole_records
 
+T = TypeVar("T")
 _CHUNK_BYTES = 4 * MAX_RECORD_BYTES
 
 
 class RawOutput:
     """The bytes of stdout, of stderr, or (None) of both in the order they were read."""
 
-    def __init__(self, folder: Path, stream: str | None) -> None:
+    def __init__(self, folder: Path, stream: str | None, threads: Executor | None = None) -> None:
         self._spool = folder / "output.log"
         self._stream = stream
+        self._threads = threads
 
     async def size(self) -> int:
         """Count the bytes; reads the spool once."""
-        return await asyncio.to_thread(lambda: sum(len(piece) for piece in self._pieces()))
+        return await self._call(lambda: sum(len(piece) for piece in self._pieces()))
 
     async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
         """Yield the bytes from `start` up to `stop`, in pieces of modest size."""
         pieces = self._pieces()
         at = 0
-        while at < stop and (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        while at < stop and (piece := await self._call(lambda: next(pieces, None))) is not None:
             wanted = piece[max(start - at, 0) : stop - at]
             at += len(piece)
             if wanted:
                 yield wanted
+
+    async def _call(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _pieces(self) -> Iterator[bytes]:
         """Yield the wanted bytes of one chunk of the spool after another."""

@@ -18,28 +18,42 @@ class Pages:
         self._store = store
         self._kept: OrderedDict[tuple[str, int], list[Batch]] = OrderedDict()
         self._kept_bytes = 0
-        self._reading: dict[tuple[str, int], asyncio.Task[list[Batch]]] = {}
+        self._reading: dict[tuple[str, int, int], asyncio.Task[list[Batch]]] = {}
+        self.floor = 0  # the highest position that is known to have been removed
 
-    async def read(self, log: str, after: int) -> list[Batch]:
-        """Return the page that begins after this cursor. Cancelling is safe."""
-        key = (log, after)
-        if (page := self._kept.get(key)) is not None:
-            self._kept.move_to_end(key)
+    async def read(self, log: str, after: int, head: int) -> list[Batch]:
+        """Return the page that begins after this cursor. Cancelling is safe.
+
+        `head` is where the caller believes the log to end: who knows of more does not share the
+        read of one who knew of less.
+        """
+        if (page := self._kept.get((log, after))) is not None:
+            self._kept.move_to_end((log, after))
             return page
+        key = (log, after, head)
         task = self._reading.get(key)
         if task is None:
-            task = self._reading[key] = asyncio.create_task(self._load(log, after))
+            task = self._reading[key] = asyncio.create_task(self._load(key))
             task.add_done_callback(_retrieve)
         return await asyncio.shield(task)
 
-    async def _load(self, log: str, after: int) -> list[Batch]:
+    def forget(self, log: str, floor: int) -> None:
+        """Drop the pages that may hold events of a log that was removed."""
+        self.floor = max(self.floor, floor)
+        for key in [key for key in self._kept if key[0] in (log, ALL)]:
+            self._kept_bytes -= _size(self._kept.pop(key))
+
+    async def _load(self, key: tuple[str, int, int]) -> list[Batch]:
+        log, after, _ = key
         try:
             if log == ALL:
                 page = await self._store.read_all(after, READ_BYTES)
+                # Asked after the page was read: it knows of every removal that the page shows.
+                self.floor = max(self.floor, (await self._store.positions()).floor)
             else:
                 page = await self._store.read(log, after, READ_BYTES)
         finally:
-            del self._reading[log, after]
+            del self._reading[key]
         # A short page may be the log's end, which moves; only a full one stays as it is.
         if _size(page) >= READ_BYTES:
             self._keep((log, after), page)

@@ -1,6 +1,7 @@
 """The queue: first come, first run, so many at a time."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -10,10 +11,13 @@ from runcast.core.errors import Unavailable
 from runcast.core.events import run_log
 from runcast.core.runs import Run
 from runcast.runtime.clock import now
-from runcast.runtime.execution import STORAGE_RETRY_S, Execution, Here
+from runcast.runtime.execution import Execution, Here
 from runcast.runtime.logs import Logs
 from runcast.spool.folder import RunFolder
-from runcast.stores import Store
+from runcast.stores import RunFilter, Store
+
+PAGE = 500
+RETRY_S = 0.5
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +35,7 @@ class Queue:
         self._here = Here()
         self._tasks: set[asyncio.Task[None]] = set()
         self._kicked = asyncio.Event()
+        self._unsettled = True
 
     def start(self) -> None:
         """Begin to claim runs and to look after those that run."""
@@ -51,10 +56,16 @@ class Queue:
 
     def adopt(self, run: Run) -> None:
         """See a running run through to its end, from wherever it stands."""
-        folder = RunFolder(self._folders / run.key)
-        execution = Execution(self._store, self._here, run, folder)
-        self.executions[run.id] = execution
-        self._keep(asyncio.create_task(self._run(execution)))
+        self.executions[run.id] = self._execution(run)
+        self._keep(asyncio.create_task(self._run(run)))
+
+    def settle(self) -> None:
+        """Look for queued runs that were cancelled while storage refused to say so."""
+        self._unsettled = True
+        self.kick()
+
+    def _execution(self, run: Run) -> Execution:
+        return Execution(self._store, self._here, run, RunFolder(self._folders / run.key))
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
@@ -66,28 +77,51 @@ class Queue:
             # A defect: what this task saw to stays as it is until a restart.
             log.error("queue.task_failed", exc_info=error)
 
-    async def _run(self, execution: Execution) -> None:
-        run = execution.run
+    async def _run(self, run: Run) -> None:
         try:
-            await execution.finish()
+            while True:
+                if await self._finish(run.id):
+                    break
+                await asyncio.sleep(RETRY_S)
             self._logs.seal(run_log(run.id))
         finally:
             del self.executions[run.id]
             self.kick()
 
+    async def _finish(self, run_id: str) -> bool:
+        """See to the end of a run; False if something unforeseen was in the way."""
+        try:
+            await self.executions[run_id].finish()
+        except Exception:
+            # No descriptors left, a folder that cannot be read: it may pass, and an execution
+            # works from what is on disk alone, so a new one can take the run up where it stands.
+            log.exception("run.taken_up_again", run=run_id)
+        else:
+            return True
+        with suppress(Unavailable):
+            run = await self._store.get(run_id)
+            self.executions[run_id] = self._execution(run)
+        return False
+
     async def _claim(self) -> None:
         while True:
             self._kicked.clear()
-            free = self.limit - len(self.executions)
-            if free > 0:
-                try:
-                    claimed = await self._store.claim(free, now())
-                except Unavailable:
-                    await asyncio.sleep(STORAGE_RETRY_S)
-                    continue
-                for run in claimed:
-                    self.adopt(run)
+            try:
+                await self._claim_free()
+            except Exception:
+                log.exception("queue.claims_again")
+                await asyncio.sleep(RETRY_S)
+                continue
             await self._kicked.wait()
+
+    async def _claim_free(self) -> None:
+        if self._unsettled:
+            await cancel_marked(self._store)
+            self._unsettled = False
+        free = self.limit - len(self.executions)
+        if free > 0:
+            for run in await self._store.claim(free, now()):
+                self.adopt(run)
 
     async def _look(self) -> None:
         """Look at everything now and then, so that a lost hint costs time and nothing else."""
@@ -99,3 +133,20 @@ class Queue:
             self._here.runners.poll()
             for execution in self.executions.values():
                 execution.look()
+
+
+async def cancel_marked(store: Store) -> None:
+    """Cancel the queued runs whose cancellation was begun and not finished."""
+    before: int | None = None
+    where = RunFilter(statuses={"queued"}, source="run")
+    while page := await store.runs(where, PAGE, before=before):
+        for run in page:
+            if run.cancel_requested:
+                await cancel_queued(store, run.id)
+        before = page[-1].order
+
+
+async def cancel_queued(store: Store, run_id: str) -> Run:
+    """Cancel a run that is marked, so that no claim can take it meanwhile."""
+    ended = {"reason": "cancelled", "ended_at": now()}
+    return await store.transition(run_id, "cancelled", now(), ended)

@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 
 from runcast.runtime.queue import Queue
+from runcast.spool.folder import RunFolder
 from runcast.stores import RunFilter, Store
 
 PAGE = 500
@@ -36,5 +37,8 @@ async def recover(store: Store, queue: Queue, folders: Path) -> None:
 def _remove_orphans(folders: Path, keys: set[str]) -> int:
     orphans = [folder for folder in folders.iterdir() if folder.name not in keys]
     for folder in orphans:
-        shutil.rmtree(folder, ignore_errors=True)
+        if RunFolder(folder).alive():
+            log.warning("recovery.unknown_run_lives", folder=str(folder))
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
     return len(orphans)

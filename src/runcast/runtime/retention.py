@@ -16,6 +16,10 @@ PAGE = 500
 CHUNK = 100  # runs removed in one commit: a long prune must not hold up the appends
 
 
+# Hears which runs were removed, and the floor since then.
+Gone = Callable[[Sequence[str], int], None]
+
+
 class PruneLimits(msgspec.Struct, frozen=True):
     """What to keep; None does not limit. `max_age` is in seconds since a run's end."""
 
@@ -24,26 +28,23 @@ class PruneLimits(msgspec.Struct, frozen=True):
     max_bytes: int | None = None
 
 
-async def prune(
-    store: Store, folders: Path, limits: PruneLimits, gone: Callable[[str], None]
-) -> int:
+async def prune(store: Store, folders: Path, limits: PruneLimits, gone: Gone) -> int:
     """Remove the ended runs that are over a limit, a few in each commit; return how many went.
 
-    `gone` is told the id of each. The heads of `lifecycle` and `messages` are cut by age.
+    The heads of `lifecycle` and `messages` are cut by age.
     """
     count = 0
-    victims = await expired(store, limits)
+    victims, kept_since = await expired(store, limits)
     for start in range(0, len(victims), CHUNK):
-        for run_id in await remove(store, folders, victims[start : start + CHUNK]):
-            gone(run_id)
-            count += 1
-    await trim_shared_logs(store, limits)
+        count += await remove(store, folders, victims[start : start + CHUNK], gone)
+    await trim_shared_logs(store, limits, kept_since if victims else None)
     return count
 
 
-async def expired(store: Store, limits: PruneLimits) -> list[Run]:
-    """List the ended runs that are over a limit, oldest first."""
+async def expired(store: Store, limits: PruneLimits) -> tuple[list[Run], int]:
+    """List the ended runs over a limit, oldest first; and tell since when the others exist."""
     count = size = 0
+    kept_since = now()
     oldest = None if limits.max_age is None else now() - round(limits.max_age * 1e6)
     found: list[Run] = []
     async for run in _ended(store):
@@ -55,24 +56,32 @@ async def expired(store: Store, limits: PruneLimits) -> list[Run]:
             or (oldest is not None and (run.ended_at or 0) < oldest)
         ):
             found.append(run)
+        else:
+            kept_since = min(kept_since, run.created_at)
     found.reverse()
-    return found
+    return found, kept_since
 
 
-async def remove(store: Store, folders: Path, runs: Sequence[Run]) -> list[str]:
-    """Remove runs from the store, then their folders; return the ids that went.
+async def remove(store: Store, folders: Path, runs: Sequence[Run], gone: Gone) -> int:
+    """Remove runs from the store, say so to `gone`, then remove their folders; count them.
 
     A crash in between leaves folders that nothing names; recovery removes them.
     """
     removed = await store.delete([run.id for run in runs], now())
+    gone(removed, (await store.positions()).floor)
     for run in runs:
         if run.id in removed:
             await asyncio.to_thread(shutil.rmtree, folders / run.key, ignore_errors=True)
-    return removed
+    return len(removed)
 
 
-async def trim_shared_logs(store: Store, limits: PruneLimits) -> None:
-    """Cut the heads of `lifecycle` and `messages` by age; a run's log only goes whole."""
+async def trim_shared_logs(store: Store, limits: PruneLimits, kept_since: int | None) -> None:
+    """Cut the heads of `lifecycle` and `messages` by age; a run's log only goes whole.
+
+    What `lifecycle` says from before `kept_since` is about runs that are gone.
+    """
+    if kept_since is not None:
+        await store.trim(LIFECYCLE, kept_since)
     if limits.max_age is not None:
         before = now() - round(limits.max_age * 1e6)
         for log in (LIFECYCLE, MESSAGES):

@@ -25,10 +25,10 @@ class Runners:
         self._loop = asyncio.get_running_loop()
 
     async def spawn(self, folder: RunFolder, lock: int, gone: Callable[[], None]) -> int:
-        """Start the runner of a folder, whose held lock it takes over; return its pid.
+        """Start the runner of a folder and return its pid; it takes over `lock`, which is closed.
 
         `gone` is called once the process has ended, which can be before the run has. Raises
-        OSError.
+        OSError. Cancelling does not stop a start that is under way.
         """
         pid = await asyncio.to_thread(_spawn, folder, lock)
         self.watch(pid, gone)
@@ -39,9 +39,13 @@ class Runners:
         if not hasattr(os, "pidfd_open"):
             self._polled[pid] = gone
             return
-        with suppress(ProcessLookupError):
-            pidfd = self._pidfds[pid] = os.pidfd_open(pid)
-            self._loop.add_reader(pidfd, self._ended, pid, gone)
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError:
+            self._polled[pid] = gone
+            return
+        self._pidfds[pid] = pidfd
+        self._loop.add_reader(pidfd, self._ended, pid, gone)
 
     def dismiss(self, pid: int) -> None:
         """Note that the run of this runner has ended, so that `close` waits for its exit."""
@@ -90,11 +94,14 @@ def _spawn(folder: RunFolder, lock: int) -> int:
     """Start the runner in a session of its own and return its pid.
 
     The lock's descriptor is passed as number 3 and nothing else is inherited, so that no other
-    process can keep a dead run looking alive.
+    process can keep a dead run looking alive. It is closed here, in the thread: closed by a
+    cancelled caller, its number could mean another file before it is passed.
     """
-    null = os.open(os.devnull, os.O_RDWR)
-    errors = os.open(folder.runner_log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    opened = [lock]
     try:
+        opened.append(null := os.open(os.devnull, os.O_RDWR))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        opened.append(errors := os.open(folder.runner_log_path, flags, 0o600))
         actions = [
             (os.POSIX_SPAWN_DUP2, null, 0),
             (os.POSIX_SPAWN_DUP2, null, 1),
@@ -104,5 +111,5 @@ def _spawn(folder: RunFolder, lock: int) -> int:
         argv = [sys.executable, "-I", "-S", RUNNER, folder.path, "3"]
         return os.posix_spawn(sys.executable, argv, os.environ, file_actions=actions, setsid=True)
     finally:
-        os.close(null)
-        os.close(errors)
+        for fd in opened:
+            os.close(fd)

@@ -1,6 +1,8 @@
 """The runtime: everything a surface may do with runs, in one place."""
 
 import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +17,17 @@ from runcast.core.limits import PAGE_BYTES, READ_BYTES
 from runcast.core.runs import Run
 from runcast.core.times import format_time, parse_duration
 from runcast.runtime.clock import now
-from runcast.runtime.data_dir import DataDir
+from runcast.runtime.data_dir import DataDir, absolute
 from runcast.runtime.logs import Logs
 from runcast.runtime.output import RawOutput
-from runcast.runtime.queue import Queue
+from runcast.runtime.queue import Queue, cancel_queued
 from runcast.runtime.recovery import recover
 from runcast.runtime.retention import PruneLimits, prune, remove
-from runcast.runtime.submit import RunSpec, submit
+from runcast.runtime.submit import Defaults, RunSpec, submit
 from runcast.stores import RunFilter, Store, open_store
 
 RETENTION_S = 60.0
+OUTPUT_THREADS = 2
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +46,9 @@ class Runtime:
     Open one per process and data folder with `Runtime.open`; `close` leaves runs running.
     """
 
-    def __init__(self, settings: Settings, data_dir: DataDir, store: Store) -> None:
+    def __init__(
+        self, settings: Settings, data_dir: DataDir, store: Store, defaults: Defaults
+    ) -> None:
         self.settings = settings
         self.data_dir = data_dir
         self.store = store
@@ -51,19 +56,27 @@ class Runtime:
         self.started_at = now()
         self.draining = False
         self._queue = Queue(store, self.logs, data_dir.runs, settings)
-        self._cwd = str(Path.cwd())
+        self._defaults = defaults
+        # Of its own: large downloads must not hold up the starts of runs.
+        self._output_threads = ThreadPoolExecutor(OUTPUT_THREADS, "runcast-output")
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
-    async def open(cls, settings: Settings) -> "Runtime":
-        """Take the data folder, open the store, take up what was left; raise ConfigError."""
+    async def open(cls, settings: Settings, open_files: int | None = None) -> "Runtime":
+        """Take the data folder, open the store, take up what was left; raise ConfigError.
+
+        `open_files` is the limit that commands get instead of this process's own.
+        """
+        defaults = Defaults(str(absolute(Path())), settings.runs.grace_s, open_files)
         data_dir = DataDir(settings)
         try:
-            store = await open_store(data_dir.store_url(settings))
+            url = data_dir.store_url(settings)
+            data_dir.bind(url)
+            store = await open_store(url)
         except BaseException:
             data_dir.release()
             raise
-        runtime = cls(settings, data_dir, store)
+        runtime = cls(settings, data_dir, store, defaults)
         try:
             await runtime.logs.open()
             await recover(store, runtime._queue, data_dir.runs)
@@ -93,6 +106,7 @@ class Runtime:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._queue.close()
         self.logs.close()
+        self._output_threads.shutdown(wait=False, cancel_futures=True)
         await self.store.close()
         self.data_dir.release()
 
@@ -101,9 +115,7 @@ class Runtime:
 
         Raises BadRequest, or Conflict `id_taken` or `id_deleted`.
         """
-        run = await submit(
-            self.store, self.data_dir.runs, spec, self.settings.runs.grace_s, self._cwd
-        )
+        run = await submit(self.store, self.data_dir.runs, spec, self._defaults)
         self._queue.kick()
         return run
 
@@ -147,8 +159,11 @@ class Runtime:
             if run_id not in self._queue.executions:
                 raise
         if run.status == "queued":
-            ended = {"reason": "cancelled", "ended_at": now()}
-            run = await self.store.transition(run_id, "cancelled", now(), ended)
+            try:
+                run = await cancel_queued(self.store, run_id)
+            except Unavailable:
+                self._queue.settle()
+                raise
             self.logs.seal(run_log(run_id))
         elif (execution := self._queue.executions.get(run_id)) is not None:
             execution.cancel()
@@ -157,8 +172,7 @@ class Runtime:
     async def delete(self, run_id: str) -> None:
         """Remove a run for good; raise NotFound or Conflict `run_active`."""
         run = await self.store.get(run_id)
-        for removed in await remove(self.store, self.data_dir.runs, [run]):
-            self._forget(removed)
+        await remove(self.store, self.data_dir.runs, [run], self._forget)
 
     async def prune(self, limits: PruneLimits) -> int:
         """Remove the ended runs that are over a limit; return how many went."""
@@ -189,7 +203,7 @@ class Runtime:
 
     def output(self, run: Run, stream: str | None) -> RawOutput:
         """Return what a run printed, byte for byte."""
-        return RawOutput(self.data_dir.runs / run.key, stream)
+        return RawOutput(self.data_dir.runs / run.key, stream, self._output_threads)
 
     async def status(self) -> dict[str, Any]:
         """Say how the server is."""
@@ -210,8 +224,9 @@ class Runtime:
             "positions": {"head": positions.head, "floor": positions.floor},
         }
 
-    def _forget(self, run_id: str) -> None:
-        self.logs.delete(run_log(run_id))
+    def _forget(self, run_ids: Sequence[str], floor: int) -> None:
+        for run_id in run_ids:
+            self.logs.delete(run_log(run_id), floor)
 
     async def _retain(self) -> None:
         keep = self.settings.retention

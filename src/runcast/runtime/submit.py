@@ -11,6 +11,7 @@ import msgspec
 
 from runcast.core.errors import BadRequest, Unavailable
 from runcast.core.ids import check_id, uuid7
+from runcast.core.limits import METADATA_BYTES
 from runcast.core.runs import Run
 from runcast.parsers import PARSERS
 from runcast.runtime.clock import now
@@ -38,6 +39,14 @@ class RunSpec(msgspec.Struct, kw_only=True):
     metadata: dict[str, Any] = {}
 
 
+class Defaults(msgspec.Struct, frozen=True):
+    """What a run gets that its spec leaves open, and the limit of open files it starts with."""
+
+    cwd: str
+    grace_s: float
+    open_files: int | None = None
+
+
 def check(spec: RunSpec) -> None:
     """Raise BadRequest naming the field if the spec cannot be run at all."""
     for name, wrong in _faults(spec).items():
@@ -60,6 +69,7 @@ def _faults(spec: RunSpec) -> Mapping[str, str]:
         if spec.workspace_id == DEFAULT_WORKSPACE
         else f"there is no workspace {spec.workspace_id!r}",
         "timeout_s": positive if spec.timeout_s is not None and spec.timeout_s <= 0 else "",
+        "metadata": _fault_of_metadata(spec.metadata),
         "grace_s": "must not be negative" if spec.grace_s is not None and spec.grace_s < 0 else "",
     }
 
@@ -85,6 +95,12 @@ def _fault_of_path(path: str) -> str:
     return ""
 
 
+def _fault_of_metadata(metadata: dict[str, Any]) -> str:
+    if len(msgspec.json.encode(metadata)) > METADATA_BYTES:
+        return f"must not be longer than {METADATA_BYTES} bytes of JSON"
+    return ""
+
+
 def _encodable(text: str) -> bool:
     try:
         codecs.encode(text, "utf-8")
@@ -93,7 +109,7 @@ def _encodable(text: str) -> bool:
     return True
 
 
-async def submit(store: Store, folders: Path, spec: RunSpec, grace_s: float, cwd: str) -> Run:
+async def submit(store: Store, folders: Path, spec: RunSpec, defaults: Defaults) -> Run:
     """Make the run's folder, then commit its row: a crash in between leaves only an orphan.
 
     Raises BadRequest, or Conflict `id_taken` or `id_deleted`; then nothing is left behind.
@@ -108,15 +124,15 @@ async def submit(store: Store, folders: Path, spec: RunSpec, grace_s: float, cwd
         workspace_id=spec.workspace_id,
         command=spec.command,
         dialect=spec.dialect,
-        cwd=spec.cwd or cwd,
+        cwd=spec.cwd or defaults.cwd,
         timeout_s=spec.timeout_s,
-        grace_s=grace_s if spec.grace_s is None else spec.grace_s,
+        grace_s=defaults.grace_s if spec.grace_s is None else spec.grace_s,
         keep_background=spec.keep_background,
         stdin=spec.stdin,
         metadata=spec.metadata,
         created_at=now(),
     )
-    folder = await asyncio.to_thread(_make_folder, folders, run, spec)
+    folder = await asyncio.to_thread(_make_folder, folders, run, spec, defaults)
     try:
         return await store.create(run)
     except Exception:
@@ -124,7 +140,7 @@ async def submit(store: Store, folders: Path, spec: RunSpec, grace_s: float, cwd
         raise
 
 
-def _make_folder(folders: Path, run: Run, spec: RunSpec) -> RunFolder:
+def _make_folder(folders: Path, run: Run, spec: RunSpec, defaults: Defaults) -> RunFolder:
     record = {
         "key": run.key,
         "run_id": run.id,
@@ -135,6 +151,7 @@ def _make_folder(folders: Path, run: Run, spec: RunSpec) -> RunFolder:
         "grace_s": run.grace_s,
         "keep_background": run.keep_background,
         "stdin": run.stdin,
+        "open_files": defaults.open_files,
     }
     text = os.fsencode(spec.stdin_text or "") if spec.stdin == "text" else None
     try:

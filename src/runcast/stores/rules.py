@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from runcast.core.errors import Conflict, NotFound, StaleCheckpoint, Unavailable
-from runcast.core.events import LIFECYCLE, MESSAGES, Entry, count_events, encode_entries
+from runcast.core.events import LIFECYCLE, MESSAGES, Entry, count_events, encode_entries, run_of
 from runcast.core.runs import OUTCOME_FIELDS, Run, Status, public_run, status_data
 from runcast.stores import Advance, lifecycle_draft, status_draft
 
@@ -115,7 +115,10 @@ def no_run(run_id: str) -> NotFound:
 
 
 def no_log(log: str) -> NotFound:
-    """Make the error for a log that does not exist."""
+    """Make the error for a log that does not exist; clients know that of a run as the run."""
+    run_id = run_of(log)
+    if run_id is not None:
+        return no_run(run_id)
     return NotFound("not_found", f"there is no log {log}")
 
 

@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import gc
 import logging
+import resource
 import signal
 import socket
-import sys
 from collections.abc import Callable, Iterator
 
 import structlog
@@ -89,13 +89,16 @@ def serve(settings: Settings, announce: Announce) -> None:
     """
     _configure_logging()
     listener = bind(settings.streaming.host, settings.streaming.port)
+    open_files = _raise_open_files()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, listener, announce))
+        runner.run(_serve(settings, listener, announce, open_files))
 
 
-async def _serve(settings: Settings, listener: socket.socket, announce: Announce) -> None:
+async def _serve(
+    settings: Settings, listener: socket.socket, announce: Announce, open_files: int
+) -> None:
     with contextlib.closing(listener):
-        runtime = await Runtime.open(settings)
+        runtime = await Runtime.open(settings, open_files)
         try:
             server = DrainServer(runtime, lambda: announce(address_of(listener)))
             await server.serve(sockets=[listener])
@@ -126,15 +129,25 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def _raise_open_files() -> int:
+    """Open as many files as the system lets us, for every stream takes one; return the old limit.
+
+    Commands get the old one back.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return soft
+
+
 def _configure_logging() -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    # Through the standard library: a log line that cannot be written must not stop a run's ingest.
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("runcast").setLevel(logging.INFO)
     structlog.configure(
         processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
+            structlog.processors.KeyValueRenderer(key_order=["event"]),
         ],
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )

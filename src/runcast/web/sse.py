@@ -17,6 +17,7 @@ from runcast.wires import Wire
 
 SEND_BYTES = 65_536  # what one client can have in flight beside its socket buffer
 RETRY_MS = 1_000  # and up to as much again at random, so that clients do not return as one
+SHARED_ENCODINGS = 4  # per batch; every different filter would be one more in memory
 TICKS = 8  # looks at the idle streams per heartbeat interval
 
 _HEADERS = (
@@ -38,17 +39,22 @@ class Streams:
         """Count the open streams."""
         return len(self._open)
 
-    def check_room(self, run_id: str) -> None:
-        """Raise TooMany if the run has as many streams as it may have."""
+    def reserve(self, run_id: str) -> None:
+        """Take one of the run's places, to be given back by `release`; raise TooMany."""
         limit = self._settings.max_clients_per_run
         if self._per_run[run_id] >= limit:
             raise TooMany("too_many_clients", f"run {run_id} already has {limit} streams")
+        self._per_run[run_id] += 1
+
+    def release(self, run_id: str) -> None:
+        """Give a place back."""
+        self._per_run[run_id] -= 1
+        if not self._per_run[run_id]:
+            del self._per_run[run_id]
 
     def enter(self, stream: "EventStream") -> None:
         """Count a stream and begin to keep it alive."""
         self._open.add(stream)
-        if stream.run_id is not None:
-            self._per_run[stream.run_id] += 1
         if self._timer is None:
             self._tick()
 
@@ -56,9 +62,7 @@ class Streams:
         """Forget a stream."""
         self._open.discard(stream)
         if stream.run_id is not None:
-            self._per_run[stream.run_id] -= 1
-            if not self._per_run[stream.run_id]:
-                del self._per_run[stream.run_id]
+            self.release(stream.run_id)
 
     def _tick(self) -> None:
         self._timer = None
@@ -89,6 +93,7 @@ class EventStream(Response):
         run_id: str | None,
         opening: bytes = b"",
     ) -> None:
+        self._told = follower.floor if opening else 0
         self.run_id = run_id
         self.background = None
         self._runtime = runtime
@@ -147,13 +152,22 @@ class EventStream(Response):
             after = follower.cursor
             batches = await follower.take()
             if batches:
-                await self._send(send, self._encode(batches, after))
+                parts = self._encode(batches, after)
+                if after < follower.floor and follower.floor > self._told:
+                    parts.insert(0, self._gap(after, batches[0]))
+                await self._send(send, parts)
             elif follower.at_end:
                 await self._close(send)
                 return
             if self._due:
                 due, self._due = self._due, b""
                 await send({"type": "http.response.body", "body": due, "more_body": True})
+
+    def _gap(self, after: int, batch: Batch) -> bytes:
+        """Say once of each removal that it took something the client had not seen yet."""
+        self._told = self._follower.floor
+        first = max(self._follower.first(batch), after + 1)
+        return self._wire.gap(after, first, "retention")
 
     def _encode(self, batches: Iterable[Batch], after: int) -> list[bytes]:
         """Encode what is new; a batch wanted whole is encoded once for all its followers."""
@@ -165,7 +179,9 @@ class EventStream(Response):
                 continue
             encoded = batch.memo.get(wire.key)
             if encoded is None:
-                encoded = batch.memo[wire.key] = wire.events(batch, after)
+                encoded = wire.events(batch, after)
+                if wire.key is not None and len(batch.memo) < SHARED_ENCODINGS:
+                    batch.memo[wire.key] = encoded
             parts.append(encoded)
         return parts
 

@@ -13,6 +13,7 @@ from runcast.core.cursor import parse_cursor
 from runcast.core.errors import BadRequest, Gone
 from runcast.core.events import EVENT_TYPES, run_log
 from runcast.core.limits import READ_BYTES
+from runcast.runtime.follow import Follower
 from runcast.runtime.runtime import Runtime
 from runcast.runtime.submit import DEFAULT_WORKSPACE
 from runcast.stores import Store
@@ -24,6 +25,7 @@ router = APIRouter(tags=["streams"])
 
 MAX_TAIL = 1_000_000
 STREAMS = ("stdout", "stderr")
+ALIASES = {"log": "output"}  # as the native wire calls it
 
 LastEventId = Annotated[str | None, Header(description="The id of the last event received.")]
 
@@ -106,11 +108,28 @@ async def stream_run(
 ) -> Response:
     """Stream a run's events from the first, or after a cursor; `end` closes the stream."""
     wire = query.wire("seq")
-    cursor = _cursor(query.after or "0", last_event_id)
     if runtime.draining:
         return DrainingNotice(wire.media_type)
     streams = _open_streams(request)
-    streams.check_room(run_id)
+    streams.reserve(run_id)
+    try:
+        follower = await _begin(runtime, run_id, query, last_event_id)
+    except BaseException:
+        streams.release(run_id)
+        raise
+    if follower.cursor > follower.track.head:
+        # It has the closing frame, too: 204 is what stops an EventSource.
+        follower.close()
+        streams.release(run_id)
+        return Response(status_code=204)
+    return EventStream(runtime, streams, follower, wire, run_id)
+
+
+async def _begin(
+    runtime: Runtime, run_id: str, query: RunStreamQuery, last_event_id: str | None
+) -> Follower:
+    """Follow a run from where the client says; raise BadRequest, NotFound or Gone."""
+    cursor = _cursor(query.after or "0", last_event_id)
     follower = await runtime.logs.follow(run_log(run_id), 0)
     try:
         track = follower.track
@@ -122,11 +141,7 @@ async def stream_run(
     except BaseException:
         follower.close()
         raise
-    if follower.cursor > track.head:
-        # It has the closing frame, too: 204 is what stops an EventSource.
-        follower.close()
-        return Response(status_code=204)
-    return EventStream(runtime, streams, follower, wire, run_id)
+    return follower
 
 
 def _open_streams(request: Request) -> Streams:
@@ -138,11 +153,11 @@ def _cursor(after: str | None, last_event_id: str | None) -> int | None:
     """Return where to begin, None for now; what a client resumes with beats what it asks for."""
     if last_event_id:
         return parse_cursor(last_event_id, "Last-Event-ID")
-    return None if after is None else parse_cursor(after)
+    return parse_cursor(after) if after else None
 
 
 def _names(field: str, text: str | None, known: Collection[str]) -> frozenset[str]:
-    names = frozenset(split_names(text))
+    names = frozenset(ALIASES.get(name, name) for name in split_names(text))
     for name in names.difference(known):
         raise _unknown(field, name, known)
     return names

@@ -51,7 +51,7 @@ class Wire(Protocol):
     """
 
     media_type: str
-    key: object  # equal keys write equal bytes, so encodings can be shared
+    key: object | None  # equal keys write equal bytes; None: too special to be shared
 
     def events(self, batch: Batch, after: int) -> bytes:
         """Write the events of the batch whose number is greater than `after`."""

@@ -12,7 +12,7 @@ class NdjsonWire:
     media_type = "application/x-ndjson"
 
     def __init__(self, keep: Keep, numbering: Numbering) -> None:
-        self.key = ("ndjson", keep, numbering)
+        self.key = None if keep.grep else ("ndjson", keep, numbering)
         self._keep = keep
         self._numbering = numbering
 

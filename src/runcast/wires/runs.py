@@ -15,7 +15,7 @@ class RunsWire:
     media_type = sse.MEDIA_TYPE
 
     def __init__(self, keep: Keep, numbering: Numbering) -> None:
-        self.key = ("runs", keep, numbering)
+        self.key = None if keep.grep else ("runs", keep, numbering)
         self._keep = keep
         self._numbering = numbering
 

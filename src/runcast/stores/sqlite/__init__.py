@@ -29,7 +29,9 @@ async def open_store(location: str) -> SqliteStore:
 
 def parse_location(location: str) -> tuple[Path, Durability]:
     """Split a location into the path of the file and the durability asked for."""
-    text, _, query = location.partition("?")
+    # The last one: a path may have a question mark of its own.
+    text, mark, query = location.rpartition("?")
+    text, query = (text, query) if mark else (query, "")
     options = parse_qs(query, keep_blank_values=True)
     asked = options.pop("durability", ["safe"])[-1]
     if options or not text:
