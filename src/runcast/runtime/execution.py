@@ -1,6 +1,7 @@
 """One running run on this machine: its runner, its ingest, its end."""
 
 import asyncio
+import errno
 import os
 from contextlib import suppress
 from typing import Any
@@ -21,6 +22,7 @@ from runcast.spool.processes import send_to
 from runcast.stores import Store
 
 START_ATTEMPTS = 3
+PASSING = {errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM}  # worth waiting for
 CANCEL_POLL_S = 0.1
 CANCEL_MARGIN_S = 5.0  # beyond the grace, before the runner itself is taken for stuck
 STORAGE_RETRY_S = 0.25
@@ -147,6 +149,8 @@ class Execution:
         except OSError as error:
             self._start_error = str(error)
             log.warning("runner.not_started", run=self.run.id, error=self._start_error)
+            if error.errno in PASSING:
+                return
         self._attempts += 1
 
     async def _lost(self) -> dict[str, Any]:
