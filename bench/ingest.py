@@ -34,8 +34,11 @@ def measure(plan: Plan) -> Iterator[Row]:
         cats.append(_cat(plan))
         with runcast_server(plan.folder) as server:
             ours.append(_runcast(plan, server))
-    lines = plan.ingest_lines
-    per_million = 1_000_000 / lines
+    yield from _rates(plan.ingest_lines, ours, cats)
+    yield from _costs(plan.ingest_lines, ours)
+
+
+def _rates(lines: int, ours: list[Sample], cats: list[Sample]) -> Iterator[Row]:
     rates = [lines / sample.whole_s for sample in ours]
     rate, cat_rate = median(rates), lines / median(sample.whole_s for sample in cats)
     yield Row(
@@ -44,7 +47,7 @@ def measure(plan: Plan) -> Iterator[Row]:
         rate,
         "lines/s",
         cat_rate,
-        f"peer: child \\| cat >file; {plan.ingest_rounds} rounds, {spread(rates)}",
+        f"peer: child \\| cat >file; {len(ours)} rounds, {spread(rates)}",
     )
     yield Row("ingest.ratio", "ingest: rate as a share of cat's", rate / cat_rate, "")
     yield Row(
@@ -55,6 +58,10 @@ def measure(plan: Plan) -> Iterator[Row]:
         median(sample.child_s for sample in cats),
         "what printing costs the command",
     )
+
+
+def _costs(lines: int, ours: list[Sample]) -> Iterator[Row]:
+    per_million = 1_000_000 / lines
     server_s = median(sample.server_s for sample in ours) * per_million
     yield Row("ingest.server", "ingest: server CPU per million lines", server_s, "s")
     runner_s = median(sample.runner_s for sample in ours) * per_million

@@ -82,8 +82,9 @@ def _number(value: float) -> str:
 def machine() -> str:
     """Say on what this runs, and how busy it was before."""
     load = os.getloadavg()[0]
+    kernel = ".".join(platform.release().split(".")[:2])
     return (
-        f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}, "
+        f"{os.cpu_count()} cores, Linux {kernel}, Python {platform.python_version()}, "
         f"load {load:.1f} before, nice {os.nice(0)}, {time.strftime('%Y-%m-%d')}"
     )
 

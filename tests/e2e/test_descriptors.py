@@ -31,7 +31,7 @@ def test_runs_end_well_although_clients_take_all_descriptors(
         sockets.close()
         for run_id in ids:
             run = wait_ended(client, run_id)
-            assert (run["status"], run["exit_code"]) == ("completed", 0), run
+            assert (run["status"], run["exit_code"]) == ("completed", 0), str(run)
             assert output(client, run_id) == b"done\n"
 
 

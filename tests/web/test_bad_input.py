@@ -1,5 +1,7 @@
 """Bad input is answered with what is wrong, and starts nothing."""
 
+import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx2
@@ -12,6 +14,7 @@ from tests.web.conftest import RUNS
 
 JSON = {"content-type": "application/json"}
 GOOD = {"command": ["true"]}
+RunCommand = Callable[..., Awaitable[dict[str, Any]]]
 
 
 def nested(levels: int) -> Any:
@@ -33,7 +36,7 @@ SUBMISSIONS: list[tuple[Any, str]] = [
     ({"command": ["a\0b"]}, "command"),
     ({"command": ["echo", "a\0b"]}, "command"),
     ({"command": {"0": "echo"}}, "command"),
-    ({"tool": "grep", "args": {}}, "args"),
+    ({"tool": "grep", "args": {}}, "tool"),
     ({"tool": "grep"}, "tool"),
     ({"agent": "claude", "prompt": "hi"}, "agent"),
     ({"external": True}, "external"),
@@ -84,9 +87,6 @@ SUBMISSIONS: list[tuple[Any, str]] = [
     ({**GOOD, "metadata": None}, "metadata"),
     ({**GOOD, "metadata": {"big": 2**64}}, "metadata"),
     ({**GOOD, "metadata": nested(64)}, "metadata"),
-    ([], "body"),
-    ("text", "body"),
-    (None, "body"),
 ]
 
 
@@ -98,8 +98,55 @@ async def test_a_submission_that_cannot_be_run_names_the_field(
     error = Problem.model_validate(answer.json()).error
     assert answer.status_code == 400
     assert error.message.startswith(field)
+    if error.code == "bad_request":
+        assert error.details is not None
+        assert str(error.details["field"]).startswith(field)
     assert await runtime.list(RunFilter(), 10) == []
     assert list(runtime.data_dir.runs.iterdir()) == []
+
+
+@pytest.mark.parametrize("body", [[], [1], "text", 7, None])
+async def test_a_body_that_is_no_object_is_told_so(api: httpx2.AsyncClient, body: Any) -> None:
+    answer = await api.post(RUNS, json=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"] == "the body must be a JSON object"
+
+
+DURATION = "must be seconds or a duration such as 90s, 15m, 12h or 7d"
+SAID: list[tuple[dict[str, Any], str]] = [
+    ({}, "command: is missing"),
+    ({"command": "ls -l"}, 'command: must be a list of words, such as ["ls", "-l"]'),
+    ({**GOOD, "timeout": 3}, "timeout: unknown field; did you mean timeout_s?"),
+    ({**GOOD, "zzzz": 3}, "zzzz: unknown field"),
+    ({**GOOD, "agent": "claude"}, "agent: not available yet; give a command"),
+    ({**GOOD, "stdin": "tty"}, 'stdin: must be "pipe" or {"text": "what the command reads"}'),
+    ({**GOOD, "timeout_s": 0}, "timeout_s: must be more than 0 and at most 316224000 seconds"),
+    ({**GOOD, "grace_s": -1}, "grace_s: must be between 0 and 316224000 seconds"),
+    (
+        {**GOOD, "grace_s": "x"},
+        "grace_s: must be seconds or a duration such as 90s, 15m, 12h or 7d",
+    ),
+    ({**GOOD, "cwd": 7}, "cwd: must be a valid string"),
+]
+
+
+@pytest.mark.parametrize(("body", "message"), SAID)
+async def test_a_refusal_says_what_to_write_instead(
+    api: httpx2.AsyncClient, body: dict[str, Any], message: str
+) -> None:
+    error = (await api.post(RUNS, json=body)).json()["error"]
+    assert error["message"] == message
+    assert error["details"] == {"field": message.partition(":")[0]}
+
+
+async def test_a_duration_may_have_a_fraction(api: httpx2.AsyncClient, run: RunCommand) -> None:
+    described = (await api.get("/openapi.json")).json()["components"]["schemas"]["Submission"]
+    (text,) = (
+        one for one in described["properties"]["timeout_s"]["anyOf"] if one["type"] == "string"
+    )
+    for duration in ("1.5h", "90", "7d", *text["examples"]):
+        assert re.search(text["pattern"], duration)
+        assert (await run("true", timeout_s=duration))["status"] == "completed"
 
 
 BROKEN = [
@@ -198,7 +245,8 @@ PATHS = [
 @pytest.mark.parametrize(("method", "path"), PATHS)
 async def test_an_unknown_run_is_not_found(api: httpx2.AsyncClient, method: str, path: str) -> None:
     answer = await api.request(method, f"{RUNS}/no-such-run{path}")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+    problem = {"code": "not_found", "message": "there is no run no-such-run"}
+    assert (answer.status_code, answer.json()["error"]) == (404, problem)
 
 
 @pytest.mark.parametrize(("method", "path"), PATHS)
@@ -225,7 +273,8 @@ async def test_an_id_cannot_climb_out_of_its_place(api: httpx2.AsyncClient, run_
         ({"max_count": 1.5}, "max_count"),
         ({"max_count": "1"}, "max_count"),
         ({"max_bytes": 2**63}, "max_bytes"),
-        ({"everything": True}, "everything"),
+        ({"everything": True}, "everything: unknown field"),
+        ({"agent": "claude"}, "agent: unknown field"),
     ],
 )
 async def test_a_bad_prune_removes_nothing(
@@ -240,6 +289,7 @@ async def test_a_bad_prune_removes_nothing(
 async def test_an_unknown_path_is_not_found(api: httpx2.AsyncClient, path: str) -> None:
     answer = await api.get(path)
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+    assert "/openapi.json" in answer.json()["error"]["message"]
 
 
 WRONG_METHODS = [
@@ -272,3 +322,11 @@ async def test_the_guard_stands_before_every_route(
     assert await runtime.list(RunFilter(), 10) == []
     listed = {"host": "box.lan", "origin": "https://tools.example"}
     assert (await api.get(RUNS, headers=listed)).status_code == 200
+
+
+async def test_a_retry_key_is_refused_rather_than_ignored(api: httpx2.AsyncClient) -> None:
+    answer = await api.post(RUNS, json={"command": ["true"]}, headers={"Idempotency-Key": "once"})
+
+    assert answer.status_code == 400
+    assert "send an id of your own" in answer.json()["error"]["message"]
+    assert (await api.get(RUNS)).json()["runs"] == []

@@ -58,7 +58,7 @@ RANGES: list[tuple[str, bytes, str]] = [
 
 
 @pytest.mark.parametrize(("wanted", "content", "place"), RANGES)
-async def test_a_range_is_served(
+async def test_a_range_gives_its_bytes_and_says_which(
     api: httpx2.AsyncClient, digits: str, wanted: str, content: bytes, place: str
 ) -> None:
     answer = await api.get(digits, headers={"Range": wanted})

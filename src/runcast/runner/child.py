@@ -108,7 +108,8 @@ def _limit_open_files(soft: int | None) -> None:
     """Give the command its usual limit: programs that use select() break above 1,024."""
     if soft is not None:
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        most = soft if hard == resource.RLIM_INFINITY else min(soft, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _enter(cwd: str) -> str:

@@ -31,7 +31,7 @@ def create_app(runtime: Runtime) -> ASGIApp:
     for router in (runs.router, output.router, streams.router, operations.router):
         # Flat, not as nested routers: a wrong method is answered with all methods of its path.
         app.router.routes.extend(router.routes)
-    app.add_route("/docs", docs_page(), include_in_schema=False)
+    app.add_route("/docs", docs_page(app.openapi), include_in_schema=False)
     auth = runtime.settings.auth
     host = runtime.settings.streaming.host
     own = f"[{host}]" if ":" in host else host
@@ -40,4 +40,7 @@ def create_app(runtime: Runtime) -> ASGIApp:
 
 async def _nowhere(_scope: Scope, _receive: Receive, _send: Send) -> None:
     # The same for a WebSocket, which is thereby answered 404 before its upgrade.
-    raise NotFound("not_found", "there is nothing at this path")
+    raise NotFound(
+        "not_found",
+        "there is nothing at this path; the API is described at /openapi.json and /docs",
+    )

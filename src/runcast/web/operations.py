@@ -32,14 +32,18 @@ _OK = {"status": "ok"}
 
 
 @router.head("/healthz", include_in_schema=False)
-@router.get("/healthz", response_model=Healthy, responses=problems())
+@router.get(
+    "/healthz", response_model=Healthy, response_description="It does.", responses=problems()
+)
 async def health() -> Response:
     """Say that the process answers."""
     return JsonAnswer(_OK)
 
 
 @router.head("/readyz", include_in_schema=False)
-@router.get("/readyz", response_model=Healthy, responses=problems())
+@router.get(
+    "/readyz", response_model=Healthy, response_description="It does.", responses=problems()
+)
 async def readiness(_runtime: WorkingRuntime) -> Response:
     """Say that the server takes work; 503 while it is stopping."""
     return JsonAnswer(_OK)
@@ -50,7 +54,12 @@ async def _status(request: Request) -> dict[str, Any]:
     return {**await state.runtime.status(), "streams": len(state.streams)}
 
 
-@router.get("/api/v1/status", response_model=StatusAnswer, responses=problems())
+@router.get(
+    "/api/v1/status",
+    response_model=StatusAnswer,
+    response_description="What it is doing.",
+    responses=problems(),
+)
 async def show_status(request: Request, _runtime: WorkingRuntime) -> Response:
     """Say what the server is doing."""
     return JsonAnswer(await _status(request))
@@ -85,6 +94,7 @@ class _Snapshot(Collector):
 @router.get(
     "/metrics",
     response_class=Response,
+    response_description="Prometheus' text format.",
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems()},
 )
 async def metrics(request: Request, runtime: AnyRuntime) -> Response:

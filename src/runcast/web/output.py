@@ -20,7 +20,12 @@ router = APIRouter(prefix="/api/v1", tags=["runs"])
 @router.get(
     "/runs/{run_id}/output",
     response_class=Response,
-    responses={200: _BINARY, 206: _BINARY, **problems(400, 404, 416)},
+    response_description="The bytes.",
+    responses={
+        200: _BINARY,
+        206: {**_BINARY, "description": "The bytes of the range."},
+        **problems(400, 404, 416),
+    },
 )
 async def read_output(
     request: Request,

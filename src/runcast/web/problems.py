@@ -68,19 +68,30 @@ async def _on_error(_request: Request, error: Exception) -> Response:
     return problem(error)
 
 
+def wrong_field(name: str, message: str) -> BadRequest:
+    """Make the error for a field or parameter; its details are `{"field": name}`."""
+    name = name[:_NAME_CHARACTERS]
+    return BadRequest("bad_request", f"{name}: {message}", {"field": name})
+
+
 async def _on_invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    faults = [
-        {"field": _field(fault["loc"]), "message": fault["msg"]}
-        for fault in error.errors()[:_NAMED_FIELDS]
-    ]
-    message = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults)
-    return problem(BadRequest("bad_request", message, {"fields": faults}))
+    faults = error.errors()
+    if tuple(faults[0]["loc"]) == ("body",):
+        return problem(BadRequest("bad_request", "the body must be a JSON object"))
+    said = [f"{_field(fault['loc'])}: {_said(fault['msg'])}" for fault in faults[:_NAMED_FIELDS]]
+    details = {"field": _field(faults[0]["loc"])}
+    return problem(BadRequest("bad_request", "; ".join(said), details))
 
 
 def _field(place: Sequence[int | str]) -> str:
     """Name a field as a client writes it: without the word that tells body from query."""
-    return ".".join(str(step) for step in place[1:] or place)[:_NAME_CHARACTERS]
+    return ".".join(str(step) for step in place[1:])[:_NAME_CHARACTERS]
+
+
+def _said(message: str) -> str:
+    """Make a rule of what the framework reports: `must be a valid integer`."""
+    return message.replace("Input should", "must").replace("Field required", "is missing")
 
 
 async def _on_refusal(request: Request, error: Exception) -> Response:

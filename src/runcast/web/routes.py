@@ -6,7 +6,7 @@ from fastapi import Depends, Path
 from pydantic import AfterValidator
 from starlette.requests import Request
 
-from runcast.core.errors import Unavailable
+from runcast.core.errors import BadRequest, Unavailable
 from runcast.core.ids import check_id
 from runcast.runtime.runtime import Runtime
 from runcast.web.schemas import Problem
@@ -27,10 +27,16 @@ async def runtime_of(request: Request) -> Runtime:
 
 
 async def working_runtime(request: Request) -> Runtime:
-    """Return the runtime; raise Unavailable while it drains."""
+    """Return the runtime; raise Unavailable while it drains, BadRequest for what it lacks."""
     runtime = await runtime_of(request)
     if runtime.draining:
         raise Unavailable("draining", "the server is stopping; ask again in a moment")
+    if "idempotency-key" in request.headers:
+        # Taken in silence, it would let a client that retries start a command twice.
+        raise BadRequest(
+            "bad_request",
+            "Idempotency-Key is not available yet; send an id of your own, which works only once",
+        )
     return runtime
 
 

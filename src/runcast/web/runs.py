@@ -10,12 +10,12 @@ from pydantic import AfterValidator, BaseModel
 from starlette.responses import Response
 
 from runcast.core.cursor import parse_cursor
-from runcast.core.errors import BadRequest
 from runcast.core.limits import LIST_LIMIT, PAGE_EVENTS
 from runcast.core.runs import STATUSES, Run, Source, Status, public_run
 from runcast.core.times import parse_time
 from runcast.stores import RunFilter
 from runcast.web.answers import JsonAnswer, JsonRoute, public_event
+from runcast.web.problems import wrong_field
 from runcast.web.routes import RunId, WorkingRuntime, problems
 from runcast.web.schemas import EventPage, Removed, RunAnswer, RunList
 from runcast.web.submission import Prune, Submission
@@ -29,6 +29,7 @@ router = APIRouter(prefix="/api/v1", route_class=JsonRoute, tags=["runs"])
 @router.post(
     "/runs",
     status_code=201,
+    response_description="The run, stored and waiting for its turn.",
     response_model=RunAnswer,
     responses=problems(400, 409),
 )
@@ -41,7 +42,7 @@ async def submit(submission: Submission, runtime: WorkingRuntime) -> Response:
 def _statuses(text: str) -> str:
     for name in text.split(","):
         if name not in STATUSES:
-            raise BadRequest("bad_request", f"status: must be some of {', '.join(STATUSES)}")
+            raise wrong_field("status", f"must be some of {', '.join(STATUSES)}")
     return text
 
 
@@ -51,13 +52,13 @@ class Filters(BaseModel):
     status: Annotated[str, AfterValidator(_statuses)] | None = Query(
         None, description="One status or several, separated by commas."
     )
-    workspace: str | None = None
+    workspace: str | None = Query(None, description="Only runs of this workspace.")
     workspace_id: str | None = Query(None, description="The same as workspace.")
     type: str | None = Query(None, description="An agent's or tool's name, or `command`.")
     since: str | None = Query(None, description="Created at this time (RFC 3339) or later.")
-    task_id: str | None = None
-    source: Source | None = None
-    limit: int = Query(50, ge=1, le=LIST_LIMIT)
+    task_id: str | None = Query(None, description="Only runs of this task.")
+    source: Source | None = Query(None, description="How the run came here.")
+    limit: int = Query(50, ge=1, le=LIST_LIMIT, description="Runs on a page.")
     page_token: str | None = Query(None, description="Of the page before.")
 
     def where(self) -> RunFilter:
@@ -72,7 +73,12 @@ class Filters(BaseModel):
         )
 
 
-@router.get("/runs", response_model=RunList, responses=problems(400))
+@router.get(
+    "/runs",
+    response_model=RunList,
+    response_description="A page of runs.",
+    responses=problems(400),
+)
 async def list_runs(filters: Annotated[Filters, Query()], runtime: WorkingRuntime) -> Response:
     """List runs, newest first."""
     before = None if filters.page_token is None else _read_token(filters.page_token)
@@ -90,11 +96,16 @@ def _read_token(token: str) -> int:
     try:
         (order,) = _ORDER.unpack(base64.urlsafe_b64decode(token + "="))
     except (ValueError, struct.error):
-        raise BadRequest("bad_request", "page_token: not one that this server gave out") from None
+        raise wrong_field("page_token", "not one that this server gave out") from None
     return int(order)
 
 
-@router.get("/runs/{run_id}", response_model=RunAnswer, responses=problems(400, 404))
+@router.get(
+    "/runs/{run_id}",
+    response_model=RunAnswer,
+    response_description="The run as it is now.",
+    responses=problems(400, 404),
+)
 async def get_run(
     run_id: RunId,
     runtime: WorkingRuntime,
@@ -107,7 +118,11 @@ async def get_run(
 
 
 @router.delete(
-    "/runs/{run_id}", status_code=204, response_model=None, responses=problems(400, 404, 409)
+    "/runs/{run_id}",
+    status_code=204,
+    response_model=None,
+    response_description="It is gone.",
+    responses=problems(400, 404, 409),
 )
 async def delete_run(run_id: RunId, runtime: WorkingRuntime) -> Response:
     """Remove a run with all its output; its id is never used again."""
@@ -119,12 +134,14 @@ async def delete_run(run_id: RunId, runtime: WorkingRuntime) -> Response:
     "/runs/{run_id}/cancel",
     status_code=202,
     response_model=RunAnswer,
+    response_description="The run, which ends in a moment.",
     responses=problems(400, 404, 409),
 )
 @router.post(
     "/runs/{run_id}/stop",
     status_code=202,
     response_model=RunAnswer,
+    response_description="The run, which ends in a moment.",
     responses=problems(400, 404, 409),
 )
 async def cancel_run(run_id: RunId, runtime: WorkingRuntime) -> Response:
@@ -132,12 +149,19 @@ async def cancel_run(run_id: RunId, runtime: WorkingRuntime) -> Response:
     return _run(await runtime.cancel(run_id), 202)
 
 
-@router.get("/runs/{run_id}/events", response_model=EventPage, responses=problems(400, 404, 410))
+@router.get(
+    "/runs/{run_id}/events",
+    response_model=EventPage,
+    response_description="A page of events.",
+    responses=problems(400, 404, 410),
+)
 async def read_events(
     run_id: RunId,
     runtime: WorkingRuntime,
     after: Annotated[str, Query(description="The last seq already had, or `now`.")] = "0",
-    limit: Annotated[int, Query(ge=1, le=PAGE_EVENTS)] = PAGE_EVENTS,
+    limit: Annotated[
+        int, Query(ge=1, le=PAGE_EVENTS, description="At most so many.")
+    ] = PAGE_EVENTS,
 ) -> Response:
     """Page through a run's log: the events after a cursor, at most so many and 1 MiB."""
     cursor = parse_cursor(after)
@@ -153,7 +177,12 @@ async def read_events(
     )
 
 
-@router.post("/prune", response_model=Removed, responses=problems(400))
+@router.post(
+    "/prune",
+    response_model=Removed,
+    response_description="How many went.",
+    responses=problems(400),
+)
 async def prune(limits: Prune, runtime: WorkingRuntime) -> Response:
     """Remove ended runs beyond the given limits, oldest first."""
     return JsonAnswer({"removed": await runtime.prune(limits.limits())})

@@ -44,29 +44,31 @@ class RunShown(Answer):
     """A run."""
 
     id: str
-    task_id: str
+    task_id: str = Field(description="Groups runs.")
     workspace_id: str
-    source: Source
+    source: Source = Field(description="`run`: executed by runcast.")
     command: list[str] | None
     tool: str | None
     agent: str | None
-    dialect: str
+    dialect: str = Field(description="How the output is understood.")
     status: Status
-    reason: Reason | None
-    exit_code: int | None
+    reason: Reason | None = Field(description="Why it ended; null before.")
+    exit_code: int | None = Field(description="Null if a signal ended it, or nobody knows.")
     signal: str | None
     result: Any
-    error: str | None
+    error: str | None = Field(description="What went wrong, in a sentence.")
     created_at: Time
     started_at: Time | None
     ended_at: Time | None
-    last_seq: int
-    bytes: int
+    last_seq: int = Field(description="The number of its newest event.")
+    bytes: int = Field(description="Size of its log.")
     metadata: dict[str, Any]
     pending_approvals: int
-    killed: list[ProcessShown] | None = None
-    leftovers: list[ProcessShown] | None = None
-    lost_bytes: int | None = None
+    killed: list[ProcessShown] | None = Field(None, description="Processes that had to be killed.")
+    leftovers: list[ProcessShown] | None = Field(
+        None, description="Processes that outlived the command and were ended."
+    )
+    lost_bytes: int | None = Field(None, description="Output that could not be kept.")
 
 
 class RunAnswer(Answer):
@@ -85,8 +87,8 @@ class RunList(Answer):
 class EventShown(Answer):
     """A committed event."""
 
-    seq: int
-    position: int
+    seq: int = Field(description="Its number in the run: 1, 2, 3 and so on.")
+    position: int = Field(description="Its place among the events of all runs.")
     time: Time
     type: str
     data: dict[str, Any]
@@ -123,8 +125,8 @@ class QueueShown(Answer):
 class PositionsShown(Answer):
     """Where the store stands."""
 
-    head: int
-    floor: int
+    head: int = Field(description="Position of the newest event.")
+    floor: int = Field(description="Events up to this position may have been removed.")
 
 
 class StatusAnswer(Answer):

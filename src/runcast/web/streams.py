@@ -64,7 +64,12 @@ class AllStreamQuery(StreamQuery):
     strict: bool = Field(False, description="Answer 410 instead of beginning with `gap`.")
 
 
-@router.get("/api/v1/runs/stream/all", response_class=Response, responses=problems(400, 410))
+@router.get(
+    "/api/v1/runs/stream/all",
+    response_class=Response,
+    response_description="The stream.",
+    responses=problems(400, 410),
+)
 async def stream_all(
     request: Request,
     runtime: AnyRuntime,
@@ -97,6 +102,7 @@ async def stream_all(
 @router.get(
     "/api/v1/runs/{run_id}/stream",
     response_class=Response,
+    response_description="The stream.",
     responses=problems(400, 404, 410) | {204: {"description": "Nothing more will ever come."}},
 )
 async def stream_run(

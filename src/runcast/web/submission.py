@@ -4,7 +4,9 @@ Types, durations and what JSON can hold but the store cannot are looked at here;
 be is the runtime's to say.
 """
 
-from typing import Annotated, Any, Literal
+import difflib
+from contextlib import suppress
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from pydantic import (
@@ -23,28 +25,58 @@ from runcast.core.limits import MAX_POSITION
 from runcast.core.times import parse_duration
 from runcast.runtime.retention import PruneLimits
 from runcast.runtime.submit import RunSpec
+from runcast.web.problems import wrong_field
 
 MAX_SECONDS = 10 * 366 * 86_400  # ten years: beyond it, clocks and timers overflow
 MAX_NESTING = 64  # of metadata; every reader of it has a recursion limit somewhere
 ID_PATTERN = r"^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"  # for readers; the runtime checks
-_NUMBER_SCHEMA = {"type": "number", "minimum": 0, "maximum": MAX_SECONDS}
-_DURATION_SCHEMA = {"type": "string", "pattern": r"^[0-9]{1,6}[smhd]?$", "examples": ["90s", "15m"]}
-_NOT_YET = frozenset({"tool", "args", "agent", "prompt", "external"})
+_DURATION_SCHEMA = {
+    "type": "string",
+    "pattern": r"^[0-9]+(\.[0-9]+)?[smhd]?$",
+    "examples": ["90s", "1.5h"],
+}
 
 
 def _named(info: ValidationInfo, message: str) -> BadRequest:
-    return BadRequest("bad_request", f"{info.field_name}: {message}", {"field": info.field_name})
+    return wrong_field(info.field_name or "", message)
+
+
+def _words(value: object, info: ValidationInfo) -> object:
+    if isinstance(value, list) and all(isinstance(word, str) for word in value):
+        return value
+    raise _named(info, 'must be a list of words, such as ["ls", "-l"]')
+
+
+def _stdin(value: object, info: ValidationInfo) -> object:
+    match value:
+        case None | "pipe":
+            return value
+        case {"text": str(), **rest} if not rest:
+            return value
+    raise _named(info, 'must be "pipe" or {"text": "what the command reads"}')
 
 
 def _seconds(value: object, info: ValidationInfo) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise _named(info, "must be seconds or a duration such as 90s, 15m, 12h or 7d")
-    seconds = parse_duration(value, info.field_name or "") if isinstance(value, str) else value
-    if not 0 <= seconds <= MAX_SECONDS:
+    seconds = _duration(value, info)
+    if seconds is not None and not 0 <= seconds <= MAX_SECONDS:
         raise _named(info, f"must be between 0 and {MAX_SECONDS} seconds")
-    return float(seconds)
+    return seconds
+
+
+def _some_seconds(value: object, info: ValidationInfo) -> float | None:
+    seconds = _duration(value, info)
+    if seconds is not None and not 0 < seconds <= MAX_SECONDS:
+        raise _named(info, f"must be more than 0 and at most {MAX_SECONDS} seconds")
+    return seconds
+
+
+def _duration(value: object, info: ValidationInfo) -> float | None:
+    if isinstance(value, str):
+        with suppress(BadRequest):
+            return parse_duration(value)
+    if isinstance(value, bool) or not isinstance(value, int | float | None):
+        raise _named(info, "must be seconds or a duration such as 90s, 15m, 12h or 7d")
+    return value
 
 
 def _metadata(metadata: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
@@ -64,22 +96,42 @@ def _is_deeper(value: object, levels: int) -> bool:
     return levels == 0 or any(_is_deeper(item, levels - 1) for item in inner)
 
 
+def _schema_of_seconds(least: str) -> WithJsonSchema:
+    number = {"type": "number", least: 0, "maximum": MAX_SECONDS}
+    return WithJsonSchema({"anyOf": [number, _DURATION_SCHEMA, {"type": "null"}]})
+
+
 Id = Annotated[str, Field(json_schema_extra={"pattern": ID_PATTERN})]
-Seconds = Annotated[
-    float | None,
-    BeforeValidator(_seconds),
-    WithJsonSchema({"anyOf": [_NUMBER_SCHEMA, _DURATION_SCHEMA, {"type": "null"}]}),
+Seconds = Annotated[float | None, BeforeValidator(_seconds), _schema_of_seconds("minimum")]
+SomeSeconds = Annotated[
+    float | None, BeforeValidator(_some_seconds), _schema_of_seconds("exclusiveMinimum")
 ]
+_STRICT = ConfigDict(extra="forbid", strict=True)
 
 
 class Body(BaseModel):
     """A request body: types as they are, and no field that nobody reads."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = _STRICT
+    not_yet: ClassVar[frozenset[str]] = frozenset()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_fields(cls, body: Any) -> Any:
+        for name in body if isinstance(body, dict) else ():
+            if name in cls.not_yet:
+                raise wrong_field(name, "not available yet; give a command")
+            if name not in cls.model_fields:
+                meant = difflib.get_close_matches(name, cls.model_fields, 1)
+                hint = f"; did you mean {meant[0]}?" if meant else ""
+                raise wrong_field(name, f"unknown field{hint}")
+        return body
 
 
-class StdinText(Body):
+class StdinText(BaseModel):
     """What the command reads on its stdin, followed by its end."""
+
+    model_config = _STRICT
 
     text: str
 
@@ -87,7 +139,9 @@ class StdinText(Body):
 class Submission(Body):
     """A command to run."""
 
-    command: list[str] = Field(
+    not_yet = frozenset({"tool", "args", "agent", "prompt", "external"})
+
+    command: Annotated[list[str], BeforeValidator(_words)] = Field(
         description="The program and its arguments; no shell is involved.",
         json_schema_extra={"minItems": 1, "prefixItems": [{"type": "string", "minLength": 1}]},
     )
@@ -99,26 +153,21 @@ class Submission(Body):
     env: dict[str, str] = Field(
         {}, description="Added to the server's environment; never stored in the database or shown."
     )
-    workspace_id: str = "default"
+    workspace_id: str = Field("default", description="There is only this one for now.")
     task_id: Id | None = Field(None, description="Groups runs; the run's id if absent.")
-    timeout_s: Seconds = Field(None, description="When to end the run; never if absent.")
+    timeout_s: SomeSeconds = Field(None, description="When to end the run; never if absent.")
     grace_s: Seconds = Field(None, description="From asking the processes to end to killing them.")
     keep_background: bool = Field(
         False, description="Let processes live that the command left behind."
     )
-    stdin: Literal["pipe"] | StdinText | None = Field(
-        None, description="`pipe`: input can be sent later; `{text}`: this and no more."
+    stdin: Annotated[Literal["pipe"] | StdinText | None, BeforeValidator(_stdin)] = Field(
+        None,
+        description="`{text}`: this and no more; `pipe`: stays open, though nothing can be "
+        "sent to it yet.",
     )
     metadata: Annotated[dict[str, Any], AfterValidator(_metadata)] = Field(
         {}, description="Kept with the run and given back."
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _say_what_is_missing(cls, body: Any) -> Any:
-        for name in sorted(_NOT_YET.intersection(body if isinstance(body, dict) else ())):
-            raise BadRequest("bad_request", f"{name}: not available yet; give a command")
-        return body
 
     def spec(self) -> RunSpec:
         """Return what the runtime is asked for."""
