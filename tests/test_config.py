@@ -111,29 +111,29 @@ LOOPBACK = "only loopback addresses until authentication exists"
 @pytest.mark.parametrize(
     ("file", "problem"),
     [
-        ("api: {sse: {poll_interval_ms: fast}}", "$.api.sse.poll_interval_ms: expected float"),
-        ("api: {sse: {poll_interval_ms: 0}}", "$.api.sse.poll_interval_ms: expected float > 0"),
-        ("api: {sse: {poll_interval_ms: .inf}}", "$.api.sse.poll_interval_ms: expected float <="),
-        ("api: {sse: {poll_interval_ms: .nan}}", "$.api.sse.poll_interval_ms: expected float"),
+        ("api: {sse: {poll_interval_ms: fast}}", "api.sse.poll_interval_ms: expected float"),
+        ("api: {sse: {poll_interval_ms: 0}}", "api.sse.poll_interval_ms: expected float > 0"),
+        ("api: {sse: {poll_interval_ms: .inf}}", "api.sse.poll_interval_ms: expected float <="),
+        ("api: {sse: {poll_interval_ms: .nan}}", "api.sse.poll_interval_ms: expected float"),
         ("api: {sse: {poll_intervall_ms: 1}}", "did you mean api.sse.poll_interval_ms?"),
-        ("streaming: {port: 65536}", "$.streaming.port: expected int <= 65535"),
-        ("streaming: {port: -1}", "$.streaming.port: expected int >= 0"),
-        ("streaming: {port: '80'}", "$.streaming.port: expected int, got str"),
+        ("streaming: {port: 65536}", "streaming.port: expected int <= 65535"),
+        ("streaming: {port: -1}", "streaming.port: expected int >= 0"),
+        ("streaming: {port: '80'}", "streaming.port: expected int, got str"),
         ("streaming: {host: 0.0.0.0}", LOOPBACK),
         ("streaming: {host: 192.168.1.7}", LOOPBACK),
         ("streaming: {host: '::'}", LOOPBACK),
         ("streaming: {host: localhost.evil.example}", LOOPBACK),
-        ("queue: {max_concurrent_runs: 0}", "$.queue.max_concurrent_runs: expected int >= 1"),
-        ("queue: {max_concurrent_runs: 1.5}", "$.queue.max_concurrent_runs: expected int"),
+        ("queue: {max_concurrent_runs: 0}", "queue.max_concurrent_runs: expected int >= 1"),
+        ("queue: {max_concurrent_runs: 1.5}", "queue.max_concurrent_runs: expected int"),
         ("retention: {max_age: soon}", "max_age is not a duration"),
-        ("runs: {grace_s: -1}", "$.runs.grace_s: expected float >= 0"),
-        ("store: {durability: extreme}", "$.store.durability: invalid enum value 'extreme'"),
-        ("straeming: {port: 1}", "$.straeming: unknown setting; did you mean streaming?"),
-        ("zebra: 1", "$.zebra: unknown setting"),
-        ("queue:", "$.queue: expected object, got null"),
-        ("1: 2", "expected str"),
-        ("- a\n- b", "$: expected names with values"),
-        ("just text", "$: expected names with values"),
+        ("runs: {grace_s: -1}", "runs.grace_s: expected float >= 0"),
+        ("store: {durability: extreme}", "store.durability: invalid enum value 'extreme'"),
+        ("straeming: {port: 1}", "straeming: unknown setting; did you mean streaming?"),
+        ("zebra: 1", "zebra: unknown setting"),
+        ("queue:", "queue: expected object, got null"),
+        ("1: 2", "key in the settings: expected str"),
+        ("- a\n- b", "runcast.yaml: expected names with values"),
+        ("just text", "runcast.yaml: expected names with values"),
         ("a: [", "not YAML"),
         ("a: b: c", "not YAML"),
     ],
@@ -144,6 +144,7 @@ def test_a_wrong_file_is_named_in_one_line(file: str, problem: str) -> None:
         load(None, {}, {})
     assert caught.value.message.startswith("runcast.yaml: ")
     assert problem in caught.value.message
+    assert "$" not in caught.value.message
     assert "\n" not in caught.value.message
 
 
@@ -153,17 +154,17 @@ def test_a_wrong_file_is_named_in_one_line(file: str, problem: str) -> None:
         (
             {"RUNCAST__STREAMING__PORT": "http"},
             {},
-            "RUNCAST__STREAMING__PORT: $.streaming.port: expected int, got str",
+            "RUNCAST__STREAMING__PORT: streaming.port: expected int, got str",
         ),
         (
             {"RUNCAST__STREAMING__PROT": "1"},
             {},
-            "RUNCAST__STREAMING__PROT: $.streaming.prot: unknown setting; did you mean",
+            "RUNCAST__STREAMING__PROT: streaming.prot: unknown setting; did you mean",
         ),
-        ({"RUNCAST__STREAMING": "x"}, {}, "RUNCAST__STREAMING: $.streaming: expected object"),
-        ({"RUNCAST__": "x"}, {}, "RUNCAST__: $.: unknown setting"),
-        ({}, {"streaming.port": 70_000}, "command line: $.streaming.port: expected int <= 65535"),
-        ({}, {"streaming.host": "0.0.0.0"}, "command line: $.streaming: host '0.0.0.0': only"),
+        ({"RUNCAST__STREAMING": "x"}, {}, "RUNCAST__STREAMING: streaming: expected object"),
+        ({"RUNCAST__": "x"}, {}, "RUNCAST__: '': unknown setting"),
+        ({}, {"streaming.port": 70_000}, "command line: streaming.port: expected int <= 65535"),
+        ({}, {"streaming.host": "0.0.0.0"}, "command line: streaming: host '0.0.0.0': only"),
     ],
 )
 def test_a_wrong_variable_or_flag_is_named_in_one_line(

@@ -76,7 +76,7 @@ def _read_file(path: Path) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise ConfigError(f"{path}: $: expected names with values")
+        raise ConfigError(f"{path}: expected names with values")
     return value
 
 
@@ -110,13 +110,19 @@ def _explain(problem: str) -> str:
     text, path = (located["text"], located["path"].replace("`", "")) if located else (problem, "$")
     unknown = _UNKNOWN.fullmatch(text)
     if unknown:
-        path = f"{path}.{unknown['name']}"
-        return f"{path}: unknown setting{_suggest(path.removeprefix('$.'))}"
-    return f"{path}: {text[:1].lower()}{text[1:].replace('`', '')}"
+        path = _dotted(f"{path}.{unknown['name']}")
+        return f"{path or repr('')}: unknown setting{_suggest(path)}"
+    return f"{_dotted(path)}: {text[:1].lower()}{text[1:].replace('`', '')}"
+
+
+def _dotted(path: str) -> str:
+    """Drop the `$` that msgspec's paths begin with: `$.queue`, `key in $.queue`, `key in $`."""
+    return path.replace("$.", "", 1).replace("key in $", "key in the settings")
 
 
 def _suggest(dotted: str) -> str:
     names = {described.name for described in describe()}
     names |= {name.rpartition(".")[0] for name in names}
+    names.discard("")
     close = get_close_matches(dotted, names, n=1, cutoff=0.75)
     return f"; did you mean {close[0]}?" if close else ""

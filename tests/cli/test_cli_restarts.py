@@ -74,11 +74,27 @@ def test_a_folder_that_cannot_be_used_ends_serve_with_one_line_and_2(tmp_path: P
     assert ended.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("folder", "why"),
+    [
+        ("/proc/x", "cannot use the data folder /proc/x: /proc takes no new files; choose another"),
+        ("~nobody-of-this-name/x", "data_dir '~nobody-of-this-name/x': "),
+    ],
+)
+def test_a_folder_where_nothing_can_be_made_is_named(folder: str, why: str) -> None:
+    ended = serve("--data-dir", folder, "--port", "0")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(f"runcast: {why}")
+    assert ended.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("flags", [["--no-auth"], ["--host", "localhost"], ["--store", "memory:"]])
 def test_serve_takes_its_flags(
     flags: list[str], tmp_path: Path, make_server: Callable[..., Server]
 ) -> None:
     server = make_server()
     server.terminate()
+    # Its runs are in the store that it was first started with.
+    server.data_dir = tmp_path / "other"
     server.start(*flags)
     assert runcast(server.url, "run", "echo", "hi").stdout == b"hi\n"

@@ -170,9 +170,7 @@ def test_two_interrupts_cancel_and_show_the_last_words(server: Server, api: Clie
     assert api.get_run("twice")["status"] == "cancelled"
 
 
-def test_a_reader_that_leaves_is_told_that_the_run_goes_on(
-    server: Server, api: Client
-) -> None:
+def test_a_reader_that_leaves_is_told_that_the_run_goes_on(server: Server, api: Client) -> None:
     script = "seq 1 200000; sleep 1; echo survived"
     child = start(server.url, ["run", "--id", "piped", "sh", "-c", script])
     assert child.stdout is not None

@@ -82,13 +82,13 @@ def test_without_a_server_one_line_says_how_to_start_one(words: list[str], code:
         (["serve", "--port", "x"], 2, "'x' is not a valid integer"),
         (["serv"], 2, "No such command 'serv'"),
         (["prune"], 2, "say what to remove"),
-        (["prune", "--max-age", "soon"], 2, "is not a duration such as 90s"),
+        (["prune", "--max-age", "soon"], 2, "max_age is not a duration such as 90s"),
         (["cancel"], 2, "Missing argument"),
         (["run"], 125, "Missing argument"),
         (["run", "--nope", "true"], 125, "No such option"),
         (["run", "--env", "NAME", "true"], 125, "'NAME' is not NAME=VALUE"),
         (["run", "--env", "=x", "true"], 125, "'=x' is not NAME=VALUE"),
-        (["run", "--timeout", "soon", "true"], 125, "is not a duration such as 90s"),
+        (["run", "--timeout", "soon", "true"], 125, "timeout is not a duration such as 90s"),
     ],
 )
 def test_wrong_usage_is_explained(words: list[str], code: int, said: str) -> None:
@@ -101,8 +101,8 @@ def test_wrong_usage_is_explained(words: list[str], code: int, said: str) -> Non
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--host", "0.0.0.0"], "command line: $.streaming: host '0.0.0.0': only loopback"),
-        (["--port", "70000"], "command line: $.streaming.port: expected int <= 65535"),
+        (["--host", "0.0.0.0"], "command line: streaming: host '0.0.0.0': only loopback"),
+        (["--port", "70000"], "command line: streaming.port: expected int <= 65535"),
         (["--config", "/nowhere.yaml"], "/nowhere.yaml: No such file or directory"),
     ],
 )
@@ -116,7 +116,25 @@ def test_a_wrong_setting_ends_serve_with_one_line_and_2(words: list[str], said: 
 def test_a_wrong_variable_ends_serve_with_2() -> None:
     ended = runcast_text("serve", variables={"RUNCAST__STREAMING__PORT": "http"})
     assert ended.code == 2
-    assert ended.err.startswith("runcast: RUNCAST__STREAMING__PORT: $.streaming.port: expected")
+    assert ended.err.startswith("runcast: RUNCAST__STREAMING__PORT: streaming.port: expected")
+
+
+@pytest.mark.parametrize("address", ["foo", "localhost:7890", "http://a:b", "http://", "http://.."])
+def test_an_address_that_is_none_is_one_line_without_a_hint(address: str) -> None:
+    for words, code in ((["ps"], 1), (["run", "true"], 125), (["prune", "--max-count", "1"], 1)):
+        said = runcast_text(words[0], "--server", address, *words[1:])
+        line = f"runcast: '{address}' is not an address; write http://HOST:PORT (bad_address)\n"
+        assert said == (code, "", line)
+
+
+def test_the_help_tells_what_numbers_and_ends_mean() -> None:
+    shown = {name: " ".join(runcast_text(name, "--help").out.split()) for name in COMMANDS}
+    assert not [name for name, text in shown.items() if "INTEGER" in text or "RANGE" in text]
+    for code in ("124", "125", "126", "127", "130", "141"):
+        assert f" {code} " in shown["run"]
+    assert "standard input is empty unless --stdin" in shown["run"]
+    assert "TIME is how long" in shown["ps"]
+    assert "-n, --limit N Show at most this many." in shown["ps"]
 
 
 def test_a_reader_that_leaves_ends_the_command_quietly() -> None:
@@ -145,6 +163,19 @@ def test_doctor_misses_a_server_that_was_named() -> None:
     ended = runcast_text("doctor")
     assert ended.code == 1
     assert "wrong  no server at" in ended.out
+
+
+def test_doctor_says_what_is_wrong_with_a_folder_and_an_address() -> None:
+    ended = runcast_text("doctor", "--data-dir", "/proc/x", "--server", "foo")
+    assert ended.code == 1
+    assert "wrong  cannot use /proc/x: /proc takes no new files\n" in ended.out
+    assert "wrong  'foo' is not an address" in ended.out
+
+
+def test_doctor_looks_at_no_database_of_another_engine(tmp_path: Path) -> None:
+    (tmp_path / "runcast.yaml").write_text("store: {url: 'memory:'}")
+    ended = runcast_text("doctor", "--config", str(tmp_path / "runcast.yaml"))
+    assert "note   not looked at: memory" in ended.out
 
 
 def test_doctor_sees_a_database_that_is_none(tmp_path: Path) -> None:

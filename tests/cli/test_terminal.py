@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runcast.cli.terminal import clean
+from runcast.cli.terminal import clean, plain
 
 ACTING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 PIECES = st.sampled_from(
@@ -68,6 +68,10 @@ def test_nothing_that_acts_survives_and_cleaning_twice_changes_nothing(text: str
     assert not ACTING.search(shown)
     assert re.sub(r"\x1b\[[0-9;:]*m", "", shown).count("\x1b") == 0
     assert clean(shown) == shown
+
+
+def test_plain_text_has_no_colours_either() -> None:
+    assert plain("\x1b[1;31mred\x1b[0m \x1b[2J\x1b[38:5:9mtoo") == "red too"
 
 
 def test_a_long_hostile_line_takes_linear_time() -> None:

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from runcast.client.errors import ApiError, NoServer
+from runcast.client.errors import ApiError, ClientError, NoServer
 from runcast.client.http import Client
 from tests.client.scripted import Request, ScriptedServer, answer
 from tests.support.server import free_port
@@ -94,10 +94,30 @@ def test_a_server_that_hangs_up_does_not_answer() -> None:
         client.status()
 
 
-@pytest.mark.parametrize("url", ["localhost:7890", "ftp://localhost", ""])
-def test_an_address_of_another_kind_is_refused(url: str) -> None:
-    with pytest.raises(NoServer, match="is not an http address"):
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:7890",
+        "ftp://localhost",
+        "",
+        "http://",
+        "http://h:port",
+        "http://[::1",
+        "http://..",
+    ],
+)
+def test_what_is_no_http_address_is_refused_before_anything_is_sent(url: str) -> None:
+    with pytest.raises(ClientError, match="write http://HOST:PORT") as caught:
         Client(url)
+    assert caught.value.code == "bad_address"
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1]:7890/", "https://example.org", "http://bücher.example"]
+)
+def test_every_http_address_is_taken(url: str) -> None:
+    with Client(url) as client:
+        assert client.base_url == url.rstrip("/")
 
 
 def test_a_proxy_of_the_environment_is_not_asked_for_the_server(

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from runcast.config import Settings
+from runcast.runtime.data_dir import DataDir, data_folder, nearest, why_unusable
 
 State = Literal["ok", "note", "wrong"]
 
@@ -60,19 +61,16 @@ def _subreaper(_place: Place) -> tuple[State, str]:
 
 
 def _folder(place: Place) -> tuple[State, str]:
-    path = Path(place.settings.data_dir).expanduser().absolute()
-    nearest = next(folder for folder in (path, *path.parents) if folder.exists())
+    path = data_folder(place.settings)
     try:
-        with tempfile.TemporaryFile(dir=nearest):
-            return "ok", f"{path}{'' if nearest == path else ', not made yet'}"
+        with tempfile.TemporaryFile(dir=nearest(path)):
+            return "ok", f"{path}{'' if path.exists() else ', not made yet'}"
     except OSError as error:
-        return "wrong", f"cannot write to {nearest}: {error.strerror}"
+        return "wrong", f"cannot use {path}: {why_unusable(path, error)}"
 
 
 def _space(place: Place) -> tuple[State, str]:
-    path = Path(place.settings.data_dir).expanduser().absolute()
-    nearest = next(folder for folder in (path, *path.parents) if folder.exists())
-    free = shutil.disk_usage(nearest).free
+    free = shutil.disk_usage(nearest(data_folder(place.settings))).free
     return ("ok" if free >= _LOW_SPACE else "wrong"), f"{free / 1e9:.1f} GB free"
 
 
@@ -105,14 +103,12 @@ def _database(place: Place) -> tuple[State, str]:
 
 def database_path(settings: Settings) -> Path | None:
     """Return where the SQLite file is, whether or not it exists; None for another engine."""
-    if settings.store.url is None:
-        return Path(settings.data_dir).expanduser().absolute() / "runcast.db"
-    scheme, _, location = settings.store.url.partition(":")
-    return Path(location.partition("?")[0]) if scheme == "sqlite" else None
+    scheme, _, location = DataDir.store_url(settings).partition(":")
+    return Path(location.rpartition("?")[0]) if scheme == "sqlite" else None
 
 
 def _server(place: Place) -> tuple[State, str]:
-    from runcast.client.errors import ApiError, NoServer
+    from runcast.client.errors import ClientError, NoServer
     from runcast.client.http import Client
 
     try:
@@ -120,7 +116,7 @@ def _server(place: Place) -> tuple[State, str]:
             status = client.status()
     except NoServer as error:
         return ("wrong" if place.named else "note"), error.message
-    except ApiError as error:
+    except ClientError as error:
         return "wrong", error.message
     return "ok", f"{place.server}, version {status['version']}"
 

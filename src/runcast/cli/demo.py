@@ -2,7 +2,7 @@
 
 import click
 
-from runcast.cli.options import example, server_option
+from runcast.cli.options import example, next_command, server_option
 
 SCRIPT = """
 printf '\\033[1mbuilding\\033[0m the demo\\n'
@@ -28,9 +28,8 @@ def demo(server: str) -> None:
     from runcast.client.http import Client, run_path
 
     with Client(server) as client:
-        run_id = client.start_run({"command": ["sh", "-c", SCRIPT], "metadata": {"demo": True}})[
-            "id"
-        ]
+        spec = {"command": ["sh", "-c", SCRIPT], "metadata": {"demo": True}}
+        run_id = client.start_run(spec)["id"]
         click.echo(f"demo run {run_id}")
         click.echo(f"stream   {client.base_url}{run_path(run_id)}/stream")
-        click.echo(f"follow   runcast logs -f {run_id}")
+        click.echo(f"follow   {next_command(f'logs -f {run_id}')}")

@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 
 from runcast.cli.options import example, server_option, server_was_named, settings_options
-from runcast.cli.tables import print_table
+from runcast.cli.tables import table_lines
 
-_STYLES = {"ok": "green", "note": "yellow", "wrong": "bold red"}
+_COLOURS = {"note": "yellow", "wrong": "red"}
 
 
 @click.command(epilog=example("runcast doctor --data-dir ./state"))
@@ -19,16 +19,11 @@ def doctor(server: str, config: Path | None, data_dir: str | None) -> int:
 
     Ends with 1 if something has to be repaired; a note does not.
     """
-    from rich.table import Table
-    from rich.text import Text
-
     from runcast.cli.checks import Place, examine
     from runcast.config_load import load
 
     settings = load(config, os.environ, {"data_dir": data_dir})
     findings = list(examine(Place(settings, server, server_was_named())))
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for what, state, detail in findings:
-        table.add_row(what, Text(state, style=_STYLES[state]), Text(detail, overflow="fold"))
-    print_table(table)
+    for finding, line in zip(findings, table_lines(findings), strict=True):
+        click.secho(line, fg=_COLOURS.get(finding.state))
     return 1 if any(finding.state == "wrong" for finding in findings) else 0

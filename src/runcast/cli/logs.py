@@ -8,12 +8,16 @@ from runcast.cli.lines import LineWriter, Sink
 from runcast.cli.options import example, server_option
 
 
-@click.command(epilog=example("runcast logs -f 01939c5e-7b1c-7d2f-8a44-5f0e6c1b2a90"))
+@click.command(epilog=example("runcast logs -f nightly-42"))
 @server_option
 @click.argument("run_id", metavar="ID")
 @click.option("--follow", "-f", is_flag=True, help="Go on until the run ends.")
 @click.option(
-    "--since-seq", type=click.IntRange(min=0), default=0, help="Only what came after this event."
+    "--since-seq",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=0,
+    help="Only what came after this event.",
 )
 @click.option("--stdout", "stream", flag_value="stdout", help="Only its standard output.")
 @click.option("--stderr", "stream", flag_value="stderr", help="Only its standard error.")
@@ -41,7 +45,8 @@ def logs(
                 if event.event == "log":
                     writer.add(event.data)
                 elif event.event == "gap":
-                    click.echo(f"runcast: events up to {event.id} are gone", err=True)
+                    writer.flush()
+                    click.echo(f"runcast: output is missing: {event.data['reason']}", err=True)
                 if event.id >= head and not follow:
                     writer.flush()
                     return

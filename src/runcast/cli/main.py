@@ -3,7 +3,9 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -51,12 +53,14 @@ class LazyGroup(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; end quietly if nobody reads what it writes."""
+        """Run the command; end if nobody reads what it writes, quietly if nothing stays behind."""
         try:
             code: object = super().invoke(ctx)
             sys.stdout.flush()
-        except BrokenPipeError:
+        except BrokenPipeError as error:
             _forget_stdout()
+            if notes := _notes(error):
+                _complain(f"nobody reads on; {notes}")
             return _BROKEN_PIPE
         return code
 
@@ -69,6 +73,7 @@ def cli() -> None:
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; no error shows a traceback."""
+    _open_streams()
     arguments = sys.argv[1:] if args is None else list(args)
     command = next((word for word in arguments if not word.startswith("-")), "")
     sys.exit(_invoke(arguments, OWN_FAILURE.get(command, 1)))
@@ -85,9 +90,16 @@ def _invoke(arguments: list[str], own_failure: int) -> int:
         return own_failure
     except ConfigError as error:
         _report(error)
-        return _CONFIG_FAILURE
+        return max(_CONFIG_FAILURE, own_failure)
     except (RuncastError, ClientError) as error:
         _report(error)
+        return own_failure
+    except UnicodeError:
+        _complain("the arguments, the variables and the input must be UTF-8 text")
+        return own_failure
+    except OSError as error:
+        _forget_stdout()
+        _complain("; ".join(filter(None, [_reason(error), _notes(error)])))
         return own_failure
     except (click.Abort, KeyboardInterrupt):
         return _INTERRUPTED
@@ -95,8 +107,30 @@ def _invoke(arguments: list[str], own_failure: int) -> int:
 
 
 def _report(error: RuncastError | ClientError) -> None:
-    message = " ".join(clean(error.message).split())
-    click.echo(f"runcast: {message}{HINTS.get(error.code, '')} ({error.code})", err=True)
+    _complain(f"{error.message}{HINTS.get(error.code, '')} ({error.code})")
+
+
+def _complain(text: str) -> None:
+    with suppress(OSError):  # where to, if not even this can be written
+        click.echo(f"runcast: {' '.join(clean(text).split())}", err=True)
+
+
+def _reason(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return reason if error.filename is None else f"{error.filename}: {reason}"
+
+
+def _notes(error: BaseException) -> str:
+    """Return what the command said of the state in which the error leaves things."""
+    return "; ".join(getattr(error, "__notes__", ()))
+
+
+def _open_streams() -> None:
+    """Open the standard streams that this process was started without, on nothing."""
+    # In this order each gets its own number, so that no socket can be taken for one later.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - until the end
 
 
 def _forget_stdout() -> None:

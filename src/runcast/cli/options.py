@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 from typing import Any, TypeVar
 
 import click
@@ -25,7 +26,7 @@ class Duration(click.ParamType[float]):
     ) -> float:
         """Read the duration, or fail with the forms it may have."""
         try:
-            return parse_duration(value)
+            return parse_duration(value, self.name if param is None else str(param.name))
         except BadRequest as error:
             self.fail(error.message, param, ctx)
 
@@ -58,6 +59,14 @@ def server_was_named() -> bool:
     """Whether the current command was told which server to use, rather than assuming one."""
     source = click.get_current_context().get_parameter_source("server")
     return source is not click.core.ParameterSource.DEFAULT
+
+
+def next_command(words: str) -> str:
+    """Make a command line to go on with, for the same server as the current command."""
+    context = click.get_current_context()
+    if context.get_parameter_source("server") is not click.core.ParameterSource.COMMANDLINE:
+        return f"runcast {words}"
+    return f"runcast {words} --server {quote(context.params['server'])}"
 
 
 def example(line: str) -> str:

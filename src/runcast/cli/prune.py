@@ -19,8 +19,15 @@ from runcast.cli.options import (
 @server_option
 @settings_options
 @click.option("--max-age", type=Duration(), help="Remove what ended longer ago: 12h, 7d.")
-@click.option("--max-count", type=click.IntRange(min=0), help="Keep this many, the newest.")
-@click.option("--max-bytes", type=click.IntRange(min=0), help="Keep this many bytes, the newest.")
+@click.option(
+    "--max-count", type=click.IntRange(min=0), metavar="N", help="Keep this many, the newest."
+)
+@click.option(
+    "--max-bytes",
+    type=click.IntRange(min=0),
+    metavar="BYTES",
+    help="Keep this many bytes, the newest.",
+)
 def prune(server: str, config: Path | None, data_dir: str | None, **limits: Any) -> None:
     """Remove ended runs with their output, for good.
 

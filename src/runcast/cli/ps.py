@@ -7,20 +7,33 @@ from typing import Any
 import click
 
 from runcast.cli.options import example, server_option
-from runcast.cli.tables import print_table
-from runcast.cli.terminal import clean
+from runcast.cli.tables import table_lines, terminal_width
+from runcast.cli.terminal import plain
 from runcast.core.times import format_duration, parse_time
 
+_HEAD = ("ID", "STATUS", "EXIT", "TIME", "COMMAND")
+_NUMBERS = (2, 3)  # columns that are compared by their ends
 _ALIVE = "queued,running"
 
 
 @click.command(epilog=example("runcast ps --all --json"))
 @server_option
 @click.option("--all", "-a", "everything", is_flag=True, help="Ended runs, too.")
-@click.option("--limit", "-n", type=click.IntRange(min=1), default=100, show_default=True)
+@click.option(
+    "--limit",
+    "-n",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=100,
+    show_default=True,
+    help="Show at most this many.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array of runs.")
 def ps(server: str, *, everything: bool, limit: int, as_json: bool) -> None:
-    """List the queued and running runs, newest first."""
+    """List the queued and running runs, newest first.
+
+    TIME is how long a run has been running, or ran; its wait in the queue does not count.
+    """
     import msgspec
 
     from runcast.client.http import Client
@@ -30,24 +43,9 @@ def ps(server: str, *, everything: bool, limit: int, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(runs)))
     else:
-        _print_table(runs)
-
-
-def _print_table(runs: list[dict[str, Any]]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("ID", no_wrap=True)
-    table.add_column("STATUS", no_wrap=True)
-    table.add_column("EXIT", justify="right", no_wrap=True)
-    table.add_column("TIME", justify="right", no_wrap=True)
-    # The only column that may shrink; its cells stay on one line by themselves.
-    table.add_column("COMMAND")
-    now = time.time()
-    for run in runs:
-        table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row(run, now)))
-    print_table(table)
+        now = time.time()
+        rows = [_HEAD, *(row(run, now) for run in runs)]
+        click.echo("\n".join(table_lines(rows, terminal_width(), _NUMBERS)))
 
 
 def row(run: dict[str, Any], now: float) -> tuple[str, ...]:
@@ -61,5 +59,5 @@ def row(run: dict[str, Any], now: float) -> tuple[str, ...]:
         run["status"] + reason,
         "" if code is None else str(code),
         "" if started is None else format_duration(ended - started),
-        " ".join(clean(join(run["command"] or [])).split()),
+        " ".join(plain(join(run["command"] or [])).split()),
     )

@@ -10,7 +10,7 @@ import click
 
 from runcast.cli.interrupts import Detached, Interrupts
 from runcast.cli.lines import LineWriter, Sink
-from runcast.cli.options import Duration, example, server_option
+from runcast.cli.options import Duration, example, next_command, server_option
 from runcast.cli.outcome import OWN_ERROR, exit_code, explain
 
 if TYPE_CHECKING:
@@ -37,37 +37,43 @@ PATIENCE_S = 60.0  # a server that restarts is back long before; the run goes on
 def run(server: str, *, detach: bool, command: tuple[str, ...], **options: Any) -> int:
     """Run a command and show its output.
 
+    Its standard input is empty unless --stdin is given. Ctrl-C leaves it running; twice within 2
+    seconds cancels it.
+
     Ends with the command's own exit code; 128 + n for signal n, 124 after the timeout, 127 if
-    there is no such command, 125 for errors of runcast. Ctrl-C leaves the command running;
-    twice within 2 seconds cancels it.
+    there is no such command, 126 if it cannot be executed or its folder not be entered, 125 for
+    errors of runcast, 141 if nobody reads the output any more, 130 if it was cancelled.
     """
     from runcast.client.http import Client
 
     spec = make_spec(command, **options)
     with Client(server) as client:
         run_id = client.start_run(spec)["id"]
-        if detach:
-            click.echo(run_id)
-            return 0
         try:
+            if detach:
+                click.echo(run_id)
+                return 0
             with Interrupts(lambda: _ask(run_id), lambda: _cancel(server, run_id)):
                 return _show(client, run_id)
         except Detached:
-            _say(f"detached; follow it with: runcast logs -f {run_id}")
+            _say(f"detached; follow it with: {next_command(f'logs -f {run_id}')}")
             return 0
-        except BrokenPipeError:
-            with suppress(BrokenPipeError):
-                _say(f"nobody reads on; run {run_id} goes on, end it with: runcast cancel {run_id}")
+        except OSError as error:
+            end = next_command(f"cancel {run_id}")
+            error.add_note(f"run {run_id} goes on, end it with: {end}")
             raise
 
 
 def make_spec(command: tuple[str, ...], **options: Any) -> dict[str, Any]:
     """Make the body that asks for the run; options that were not given are left out."""
-    stdin = sys.stdin.read() if options["stdin"] == "-" else options["stdin"]
+    from runcast.runtime.data_dir import absolute
+
+    # Not through sys.stdin's own decoding, which follows the locale.
+    stdin = sys.stdin.buffer.read().decode() if options["stdin"] == "-" else options["stdin"]
     spec = {
         "id": options["run_id"],
         "command": list(command),
-        "cwd": str(Path(options["cwd"] or ".").absolute()),
+        "cwd": str(absolute(Path(options["cwd"] or "."))),
         "env": _variables(options["env"]) or None,
         "task_id": options["task_id"],
         "timeout_s": options["timeout"],
@@ -127,4 +133,5 @@ def _cancel(server: str, run_id: str) -> None:
 
 def _say(text: str) -> None:
     # Straight to the descriptor: a signal may have come in the middle of a buffered write.
-    os.write(sys.stderr.fileno(), f"runcast: {text}\n".encode())
+    with suppress(OSError):
+        os.write(sys.stderr.fileno(), f"runcast: {text}\n".encode())

@@ -13,7 +13,7 @@ from runcast.cli.options import example, settings_options
 @click.option("--port", type=int, metavar="PORT", help="Port; 0 takes any free one.")
 @settings_options
 @click.option("--store", metavar="URL", help="Where the log is kept, such as sqlite:PATH.")
-@click.option("--no-auth", is_flag=True, help="Let everybody on this machine in.")
+@click.option("--no-auth", is_flag=True, help="Accepted for later: nothing is authenticated yet.")
 def serve(
     config: Path | None,
     host: str | None,

@@ -1,22 +1,39 @@
-"""Printing a table as wide as the terminal, or as it needs where there is none."""
+"""Tables for people: lines whose columns stand under one another."""
 
+import shutil
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterator, Sequence
 
-import click
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-_UNLIMITED_WIDTH = 240  # in a pipe nothing is gained by fitting a window
+_LEAST_LAST = 20  # columns of the last cell that are shown, however narrow the terminal is
 
 
-def print_table(table: "Table") -> None:
-    """Write the table to standard output; raises BrokenPipeError once nobody reads."""
-    from rich.console import Console
+def terminal_width() -> int | None:
+    """Return how wide standard output is; None where it is no terminal and nothing has to fit."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
-    console = Console(width=None if sys.stdout.isatty() else _UNLIMITED_WIDTH, highlight=False)
-    # Captured, since rich itself would answer a reader that left by ending the program.
-    with console.capture() as captured:
-        console.print(table)
-    click.echo(captured.get(), nl=False)
+
+def table_lines(
+    rows: Sequence[Sequence[str]], width: int | None = None, right: Collection[int] = ()
+) -> Iterator[str]:
+    """Yield the rows as lines, the columns numbered in `right` with their ends aligned.
+
+    Every column is as wide as it needs; only the last one is cut to fit `width`. Where even a
+    short piece of that does not fit, the lines are longer than `width`.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    for *cells, last in rows:
+        aligned = [
+            cell.rjust(size) if number in right else cell.ljust(size)
+            for number, (cell, size) in enumerate(zip(cells, widths, strict=True))
+        ]
+        start = "".join(f"{cell}  " for cell in aligned)
+        yield (start + _fit(last, width, len(start))).rstrip()
+
+
+def _fit(text: str, width: int | None, used: int) -> str:
+    if width is None:
+        return text
+    from rich.cells import cell_len, set_cell_size
+
+    room = max(width - used, _LEAST_LAST)
+    return text if cell_len(text) <= room else set_cell_size(text, room - 1) + "…"

@@ -17,3 +17,8 @@ _CONTROL = re.compile(
 def clean(text: str) -> str:
     """Remove everything that would act on a terminal, except colours and styles."""
     return _CONTROL.sub(lambda found: found["keep"] or "", text)
+
+
+def plain(text: str) -> str:
+    """Remove everything that would act on a terminal, colours and styles too."""
+    return _CONTROL.sub("", text)

@@ -31,8 +31,9 @@ def follow(
 ) -> Iterator[StreamEvent]:
     """Yield the run's events after number `after`, each once, in order; return behind `end`.
 
-    Reconnects for as long as it takes. `gap` is yielded where retention removed events. Raises
-    ApiError if the server refuses (an unknown run).
+    Reconnects for as long as it takes. `gap` is yielded where output was lost before it could
+    be kept; a run that is removed meanwhile ends with `deleted` in the data of `end`. Raises
+    ApiError if the server refuses (an unknown or removed run).
     """
     for events in follow_pieces(client, run_id, after, types):
         yield from events

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx2
 import msgspec
 
-from runcast.client.errors import ApiError, NoServer
+from runcast.client.errors import ApiError, ClientError, NoServer
 
 RUNS = "/api/v1/runs"
 _ANSWER_S = 30.0  # a server that says nothing for this long is as good as gone
@@ -21,14 +21,12 @@ _STREAM_TIMEOUT = httpx2.Timeout(10.0, read=60.0)
 class Client:
     """Talks to the server at `base_url`; one connection pool, for one thread.
 
-    Every method raises ApiError if the server refuses and NoServer if nobody answers. A run is
-    the JSON object that the API gives.
+    What is not an http address raises ClientError `bad_address`. Every method raises ApiError if
+    the server refuses and NoServer if nobody answers. A run is the JSON object that the API gives.
     """
 
     def __init__(self, base_url: str) -> None:
-        self.base_url = base_url.rstrip("/")
-        if not self.base_url.startswith(("http://", "https://")):
-            raise NoServer(f"{base_url} is not an http address")
+        self.base_url = _address(base_url)
         self._http = httpx2.Client(
             base_url=self.base_url,
             # A proxy of the environment would be asked for our own loopback.
@@ -138,6 +136,17 @@ class Client:
             raise NoServer(f"no server at {self.base_url}") from None
         except (httpx2.TransportError, httpx2.InvalidURL) as error:
             raise NoServer(f"the server at {self.base_url} does not answer: {error}") from None
+
+
+def _address(base_url: str) -> str:
+    try:
+        url = httpx2.URL(base_url)
+        url.host.encode("idna")  # as the resolver will, which says little of what is wrong
+    except (httpx2.InvalidURL, UnicodeError):
+        url = httpx2.URL()
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ClientError("bad_address", f"{base_url!r} is not an address; write http://HOST:PORT")
+    return base_url.rstrip("/")
 
 
 def run_path(run_id: str) -> str:
