@@ -1,6 +1,7 @@
 """The queue: first come, first run, so many at a time."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -116,7 +117,9 @@ class Queue:
 
     async def _claim_free(self) -> None:
         if self._unsettled:
-            await cancel_marked(self._store)
+            async for run in marked(self._store):
+                await cancel_queued(self._store, run.id)
+                self._logs.seal(run_log(run.id))
             self._unsettled = False
         free = self.limit - len(self.executions)
         if free > 0:
@@ -135,14 +138,14 @@ class Queue:
                 execution.look()
 
 
-async def cancel_marked(store: Store) -> None:
-    """Cancel the queued runs whose cancellation was begun and not finished."""
+async def marked(store: Store) -> AsyncIterator[Run]:
+    """Yield the queued runs whose cancellation was begun and not finished."""
     before: int | None = None
     where = RunFilter(statuses={"queued"}, source="run")
     while page := await store.runs(where, PAGE, before=before):
         for run in page:
             if run.cancel_requested:
-                await cancel_queued(store, run.id)
+                yield run
         before = page[-1].order
 
 
