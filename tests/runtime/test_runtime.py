@@ -1,6 +1,7 @@
 """The runtime without the web: what an embedding program relies on."""
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -8,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from runcast.config import Queue, Retention, Settings, StoreSettings
-from runcast.core.errors import BadRequest, ConfigError, Conflict, Gone, NotFound
+from runcast.core.errors import BadRequest, ConfigError, Conflict, Gone, NotFound, Unavailable
 from runcast.core.runs import Run
 from runcast.runtime.offline import prune_folder
 from runcast.runtime.retention import PruneLimits
+from runcast.runtime.runners import Runners
 from runcast.runtime.runtime import Runtime
 from runcast.runtime.submit import RunSpec
 from runcast.runtime.watch import Watch
@@ -286,10 +288,62 @@ async def test_a_folder_is_not_given_to_another_store(open_runtime: Opener, data
     run = await ended(runtime, "true")
     await runtime.close()
 
-    with pytest.raises(ConfigError, match="are in the store sqlite:"):
+    with pytest.raises(ConfigError, match="are in the store sqlite:runcast"):
         await open_runtime(store=StoreSettings(url="memory:"))
 
     assert (data_dir / "runs" / run.key / "exit.json").exists()
+
+
+async def test_a_mistyped_store_does_not_bind_the_folder(open_runtime: Opener) -> None:
+    with pytest.raises(ConfigError, match="there is no store"):
+        await open_runtime(store=StoreSettings(url="sqlit:x"))
+
+    assert (await ended(await open_runtime(), "true")).status == "completed"
+
+
+async def test_a_data_folder_can_be_moved(open_runtime: Opener, data_dir: Path) -> None:
+    runtime = await open_runtime()
+    run = await ended(runtime, "true")
+    await runtime.close()
+    moved = data_dir.rename(data_dir.with_name("moved"))
+
+    runtime = await Runtime.open(Settings(data_dir=str(moved)))
+    assert (await runtime.get(run.id)).status == "completed"
+    await runtime.close()
+
+
+async def test_a_running_command_is_cancelled_although_the_store_refuses_to_note_it(
+    open_runtime: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = await open_runtime()
+    await runtime.submit(RunSpec(command=["sleep", "60"], id="r"))
+    while (await runtime.get("r")).status != "running":
+        await asyncio.sleep(0.01)
+
+    async def full(*_: object) -> Run:
+        raise Unavailable("storage", "the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime.store, "update", full)
+        await runtime.cancel("r")
+    run = await runtime.wait("r", 20)
+
+    assert (run.status, run.signal) == ("cancelled", "SIGTERM")
+
+
+async def test_a_runner_that_is_watched_twice_is_noticed_once() -> None:
+    runners = Runners()
+    ended: list[str] = []
+    pid = os.posix_spawn("/bin/sleep", ["sleep", "0.2"], os.environ)
+
+    runners.watch(pid, lambda: ended.append("first"))
+    runners.watch(pid, lambda: ended.append("second"))
+    async with asyncio.timeout(10):
+        while not ended:
+            await asyncio.sleep(0.01)
+    await runners.close()
+
+    assert ended == ["second"]
 
 
 async def test_a_data_folder_may_have_odd_characters(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from runcast.config import Settings
 from runcast.core.errors import ConfigError
+from runcast.stores import Store, open_store
 
 DURABILITY = "?durability="
+OWN_STORE = "sqlite:runcast.db"  # relative, so that the folder can be moved
 
 
 class DataDir:
@@ -46,20 +48,24 @@ class DataDir:
             url += DURABILITY + settings.store.durability
         return url
 
-    def bind(self, url: str) -> None:
-        """Note which store this folder's runs are in; raise ConfigError if it is another one.
+    async def open_store(self, settings: Settings) -> Store:
+        """Open the store that this folder's runs are in; raise ConfigError if it is another one.
 
         A store that does not know a run would have its folder removed as a leftover.
         """
         note = self.path / "store"
-        name = url.partition(DURABILITY)[0]
-        if not note.exists():
-            note.write_text(name)
-        elif (bound := note.read_text()) != name:
+        name = (settings.store.url or OWN_STORE).partition(DURABILITY)[0]
+        bound = note.read_text() if note.exists() else ""
+        if bound not in ("", name):
             raise ConfigError(
                 f"the runs of the data folder {self.path} are in the store {bound}, "
                 f"not in {name}; choose another folder with --data-dir"
             )
+        # Noted only once it could be opened: a mistyped address must not bind the folder.
+        store = await open_store(self.store_url(settings))
+        if not bound:
+            note.write_text(name)
+        return store
 
     def release(self) -> None:
         """Let another server have the folder."""

@@ -3,7 +3,6 @@
 from runcast.config import Settings
 from runcast.runtime.data_dir import DataDir
 from runcast.runtime.retention import PruneLimits, prune
-from runcast.stores import open_store
 
 
 async def prune_folder(settings: Settings, limits: PruneLimits) -> int:
@@ -13,9 +12,7 @@ async def prune_folder(settings: Settings, limits: PruneLimits) -> int:
     """
     data_dir = DataDir(settings)
     try:
-        url = data_dir.store_url(settings)
-        data_dir.bind(url)
-        store = await open_store(url)
+        store = await data_dir.open_store(settings)
         try:
             return await prune(store, data_dir.runs, limits, lambda _, __: None)
         finally:

@@ -111,16 +111,17 @@ class Queue:
                 await self._claim_free()
             except Exception:
                 log.exception("queue.claims_again")
+                self._unsettled = True
                 await asyncio.sleep(RETRY_S)
                 continue
             await self._kicked.wait()
 
     async def _claim_free(self) -> None:
         if self._unsettled:
+            self._unsettled = False
             async for run in marked(self._store):
                 await cancel_queued(self._store, run.id)
                 self._logs.seal(run_log(run.id))
-            self._unsettled = False
         free = self.limit - len(self.executions)
         if free > 0:
             for run in await self._store.claim(free, now()):

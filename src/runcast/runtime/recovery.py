@@ -35,10 +35,11 @@ async def recover(store: Store, queue: Queue, folders: Path) -> None:
 
 
 def _remove_orphans(folders: Path, keys: set[str]) -> int:
-    orphans = [folder for folder in folders.iterdir() if folder.name not in keys]
-    for folder in orphans:
+    removed = 0
+    for folder in [folder for folder in folders.iterdir() if folder.name not in keys]:
         if RunFolder(folder).alive():
             log.warning("recovery.unknown_run_lives", folder=str(folder))
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-    return len(orphans)
+            continue
+        shutil.rmtree(folder, ignore_errors=True)
+        removed += 1
+    return removed

@@ -31,7 +31,7 @@ class PruneLimits(msgspec.Struct, frozen=True):
 async def prune(store: Store, folders: Path, limits: PruneLimits, gone: Gone) -> int:
     """Remove the ended runs that are over a limit, a few in each commit; return how many went.
 
-    The heads of `lifecycle` and `messages` are cut by age.
+    The heads of `lifecycle` and `messages` are cut with them.
     """
     count = 0
     victims, kept_since = await expired(store, limits)

@@ -39,6 +39,8 @@ class Runners:
         if not hasattr(os, "pidfd_open"):
             self._polled[pid] = gone
             return
+        if pid in self._pidfds:
+            self._forget(pid)  # an execution that was taken up again watches it anew
         try:
             pidfd = os.pidfd_open(pid)
         except OSError:

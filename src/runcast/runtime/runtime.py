@@ -24,7 +24,7 @@ from runcast.runtime.queue import Queue, cancel_queued
 from runcast.runtime.recovery import recover
 from runcast.runtime.retention import PruneLimits, prune, remove
 from runcast.runtime.submit import Defaults, RunSpec, submit
-from runcast.stores import RunFilter, Store, open_store
+from runcast.stores import RunFilter, Store
 
 RETENTION_S = 60.0
 OUTPUT_THREADS = 2
@@ -70,9 +70,7 @@ class Runtime:
         defaults = Defaults(str(absolute(Path())), settings.runs.grace_s, open_files)
         data_dir = DataDir(settings)
         try:
-            url = data_dir.store_url(settings)
-            data_dir.bind(url)
-            store = await open_store(url)
+            store = await data_dir.open_store(settings)
         except BaseException:
             data_dir.release()
             raise
@@ -156,8 +154,10 @@ class Runtime:
             run = await self.store.update(run_id, {"cancel_requested": True})
         except Unavailable:
             # A full disk must not keep a command alive; only a restart would forget this order.
-            if run_id not in self._queue.executions:
+            if (execution := self._queue.executions.get(run_id)) is None:
                 raise
+            execution.cancel()
+            return run
         if run.status == "queued":
             try:
                 run = await cancel_queued(self.store, run_id)
