@@ -91,16 +91,16 @@ class EventStream(Response):
         follower: Follower,
         wire: Wire,
         run_id: str | None,
-        opening: bytes = b"",
+        opening: tuple[bytes, int] = (b"", 0),
     ) -> None:
-        self._told = follower.floor if opening else 0
+        """Take a first frame, if any, with the floor that it tells of."""
         self.run_id = run_id
         self.background = None
         self._runtime = runtime
         self._streams = streams
         self._follower = follower
         self._wire = wire
-        self._opening = opening
+        self._opening, self._told = opening
         self._gone = False
         self._fresh = True
         self._comment_at = 0.0

@@ -87,13 +87,13 @@ async def stream_all(
     start = positions.head if cursor is None else cursor
     if start > positions.head:
         raise _ahead(positions.head)
-    opening = b""
+    opening = (b"", 0)
     if start < positions.floor:
         first = await _first_position(runtime.store, start, positions.head)
         if query.strict:
             gap = {"after": start, "first": first, "reason": "retention"}
             raise Gone("gap", f"events after {start} have been removed", gap)
-        opening = wire.gap(start, first, "retention")
+        opening = (wire.gap(start, first, "retention"), positions.floor)
         start = first - 1
     follower = runtime.logs.follow_all(start)
     return EventStream(runtime, _open_streams(request), follower, wire, None, opening)
