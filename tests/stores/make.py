@@ -23,6 +23,12 @@ def lines(*texts: str, time: int = 2_000) -> Lines:
     return Lines(time, "stdout", list(texts))
 
 
+def tell_approval(
+    approval_id: str, state: str = "pending", *, time: int = 2_000, **data: Any
+) -> Draft:
+    return Draft(time, "approval", {"id": approval_id, "state": state} | data)
+
+
 def move(expected: int, offset: int, **fields: Any) -> Advance:
     return Advance(expected, Checkpoint(offset=offset, **fields))
 

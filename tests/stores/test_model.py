@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from operator import methodcaller
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from hypothesis.stateful import (
 from runcast.core.errors import RuncastError
 from runcast.core.events import LIFECYCLE, MESSAGES, Batch, Entry, run_log
 from runcast.core.runs import STATUSES, Run, Status
-from runcast.stores import Advance, Checkpoint, LogHead, RunFilter, Store, open_store
-from tests.stores.make import PLENTY, a_run, facts, lines, say
+from runcast.stores import Advance, Checkpoint, LogHead, RunFilter, Stdin, Store, open_store
+from tests.stores.make import PLENTY, a_run, facts, lines, say, tell_approval
 
 PICKS = st.integers(0, 4)  # one of the newest runs; beyond those there are, one that is not
 TIMES = st.integers(1, 40)
@@ -33,9 +33,14 @@ ENTRIES = st.lists(
     max_size=3,
 )
 MAYBE_ENTRIES: st.SearchStrategy[list[Entry]] = ENTRIES | ENTRIES | st.just([])
+QUESTIONS = st.lists(st.sampled_from("ab"), max_size=2, unique=True)  # few: to meet them again
+ANSWERS = st.sampled_from(["allowed", "allowed", "denied", "pending"])
+STDIN = st.sampled_from([None, Stdin(b"x"), Stdin(b"yz"), Stdin(b"", last=True)])
 # How far a caller's belief is off, mostly not at all; None: it states none.
 BELIEFS = st.sampled_from([None, 0, 0, 0, 1])
 AFTERS = st.sampled_from([None, None, None, 1])
+Talk = tuple[list[Entry], list[str], str, Stdin | None, int | None]
+TALK = st.tuples(MAYBE_ENTRIES, QUESTIONS, ANSWERS, STDIN, AFTERS)
 BORN = st.sampled_from(["queued", "queued", "running", "running", "running", "failed"])
 LIMITS = st.sampled_from([1, 100, PLENTY])
 STEPS = settings(
@@ -91,12 +96,20 @@ class Compared(RuleBasedStateMachine):
         status=st.sampled_from(STATUSES),
         time=TIMES,
         entries=MAYBE_ENTRIES,
+        questions=QUESTIONS,
         belief=BELIEFS,
     )
     def transition(
-        self, pick: int, status: Status, time: int, entries: list[Entry], belief: int | None
+        self,
+        pick: int,
+        status: Status,
+        time: int,
+        entries: list[Entry],
+        questions: list[str],
+        belief: int | None,
     ) -> None:
         run_id, outcome = self.run_id(pick), {"exit_code": time}
+        entries = [*entries, *self.moves(run_id, questions, "withdrawn")]
         advance = self.advance(run_id, belief)
         self.both(methodcaller("transition", run_id, status, time, outcome, entries, advance))
 
@@ -108,11 +121,20 @@ class Compared(RuleBasedStateMachine):
     def claim(self, limit: int, time: int) -> None:
         self.both(methodcaller("claim", limit, time))
 
-    @rule(pick=PICKS, entries=MAYBE_ENTRIES, belief=BELIEFS)
-    def ingest(self, pick: int, entries: list[Entry], belief: int | None) -> None:
+    @rule(pick=PICKS, calls=st.lists(TALK, min_size=1, max_size=4))
+    def ingest_and_answer_at_once(self, pick: int, calls: list[Talk]) -> None:
         run_id = self.run_id(pick)
-        advance = self.advance(run_id, belief)
-        self.both(methodcaller("append", run_log(run_id), entries, advance=advance))
+        appends = [
+            methodcaller(
+                "append",
+                run_log(run_id),
+                [*entries, *self.moves(run_id, questions, answer)],
+                advance=self.advance(run_id, belief),
+                stdin=stdin,
+            )
+            for entries, questions, answer, stdin, belief in calls
+        ]
+        self.both(*appends)
 
     @rule(pick=PICKS, shared=st.booleans(), entries=ENTRIES, belief=BELIEFS)
     def append(self, pick: int, shared: bool, entries: list[Entry], belief: int | None) -> None:
@@ -123,14 +145,16 @@ class Compared(RuleBasedStateMachine):
 
     @rule(calls=st.lists(st.tuples(PICKS, st.booleans(), ENTRIES, AFTERS), min_size=2, max_size=8))
     def append_at_once(self, calls: list[tuple[int, bool, list[Entry], int | None]]) -> None:
-        async def all_of(store: Store) -> list[Any]:
-            appends = [
-                answer_of(store.append(self.log(pick, shared), entries, after=after))
+        self.both(
+            *(
+                methodcaller("append", self.log(pick, shared), entries, after=after)
                 for pick, shared, entries, after in calls
-            ]
-            return await asyncio.gather(*appends)
+            )
+        )
 
-        self.both(all_of)
+    @rule(pick=PICKS, end=st.integers(0, 5))
+    def deliver(self, pick: int, end: int) -> None:
+        self.both(methodcaller("delivered", self.run_id(pick), end))
 
     @rule(picks=st.lists(PICKS, max_size=2), time=TIMES)
     def delete(self, picks: list[int], time: int) -> None:
@@ -155,24 +179,20 @@ class Compared(RuleBasedStateMachine):
 
     @invariant()
     def hold_the_same(self) -> None:
-        for call in (
+        calls: list[Call] = [
             methodcaller("positions"),
             methodcaller("totals"),
             methodcaller("keys"),
             methodcaller("runs", RunFilter(), 99),
             methodcaller("read_all", 0, PLENTY),
             methodcaller("read", LIFECYCLE, 0, PLENTY),
-        ):
-            self.both(call)
+        ]
+        logs = (LIFECYCLE, MESSAGES, *map(run_log, self.ids))
+        calls += [methodcaller("head", log) for log in logs]
+        for name in ("checkpoint", "approvals", "stdin", "is_deleted"):
+            calls += [methodcaller(name, run_id) for run_id in self.ids]
+        self.both(*calls)
         assert facts(self.told["memory"]) == facts(self.told["sqlite"])
-
-    @invariant()
-    def hold_the_same_of_each_log(self) -> None:
-        for log in (LIFECYCLE, MESSAGES, *map(run_log, self.ids)):
-            self.both(methodcaller("head", log))
-        for run_id in self.ids:
-            self.both(methodcaller("checkpoint", run_id))
-            self.both(methodcaller("is_deleted", run_id))
 
     def run_id(self, pick: int) -> str:
         return self.ids[-1 - pick] if pick < len(self.ids) else "nobody"
@@ -186,12 +206,24 @@ class Compared(RuleBasedStateMachine):
         offset = self.answer(self.model, methodcaller("checkpoint", run_id)).offset
         return Advance(offset + belief, Checkpoint(offset=offset + 2))
 
+    def moves(self, run_id: str, questions: list[str], answer: str) -> list[Entry]:
+        """Ask what was not asked, answer what was."""
+        known = self.answer(self.model, methodcaller("approvals", run_id))
+        asked = {approval.id for approval in known}
+        return [tell_approval(name, answer if name in asked else "pending") for name in questions]
+
     def answer(self, store: Store, call: Call) -> Any:
         return self.loop.run(answer_of(call(store)))
 
-    def both(self, call: Call) -> None:
-        expected = comparable(self.answer(self.model, call))
-        assert comparable(self.answer(self.sqlite, call)) == expected
+    def both(self, *calls: Call) -> None:
+        expected, found = self.loop.run(self.answers_of_both(calls))
+        assert comparable(found) == comparable(expected)
+
+    async def answers_of_both(self, calls: Sequence[Call]) -> list[list[Any]]:
+        return [
+            await asyncio.gather(*(answer_of(call(store)) for call in calls))
+            for store in (self.model, self.sqlite)
+        ]
 
     def _open(self, name: str, url: str) -> Store:
         store = self.loop.run(open_store(url))

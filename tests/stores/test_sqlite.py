@@ -7,14 +7,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import apsw
+import msgspec
 import pytest
 
-from runcast.core.errors import ConfigError
-from runcast.core.events import MESSAGES, Batch, run_log
-from runcast.stores import RunFilter, open_store
+from runcast.core.errors import ConfigError, Unavailable
+from runcast.core.events import LIFECYCLE, MESSAGES, Batch, run_log
+from runcast.stores import Checkpoint, Piece, RunFilter, Stdin, Store, open_store
 from runcast.stores.sqlite import parse_location, queries
 from runcast.stores.sqlite.database import SYNCHRONOUS, migrations, open_database
-from tests.stores.make import a_run, events_of, move, say, texts_of
+from tests.stores.make import a_run, events_of, move, say, tell_approval, texts_of
+
+
+async def kept_of(store: Store, run_id: str) -> list[object]:
+    return [
+        await store.checkpoint(run_id),
+        await store.approvals(run_id),
+        await store.stdin(run_id),
+    ]
 
 
 async def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
@@ -22,13 +31,14 @@ async def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
     store = await open_store(url)
     await store.create(a_run("gone"))
     await store.create(a_run(status="running"))
-    await store.append(run_log("r"), [say("a")], advance=move(0, 5))
+    entries = [say("a"), tell_approval("q", input={"x": [1, None]})]
+    await store.append(run_log("r"), entries, advance=move(0, 5), stdin=Stdin(b"x"))
     await store.delete(["gone"], 9)
     positions = await store.positions()
-    before = [await store.get("r"), positions, await store.checkpoint("r")]
+    before = [await store.get("r"), positions, *await kept_of(store, "r")]
     await store.close()
     store = await open_store(url)
-    assert [await store.get("r"), await store.positions(), await store.checkpoint("r")] == before
+    assert [await store.get("r"), await store.positions(), *await kept_of(store, "r")] == before
     assert await store.is_deleted("gone")
     span = await store.append(run_log("r"), [say("b")], advance=move(5, 9))
     assert span.position == positions.head + 1
@@ -142,6 +152,80 @@ async def test_older_schema_is_brought_forward_with_its_data(tmp_path: Path) -> 
         assert connection.execute("SELECT note FROM logs WHERE name = 'messages'").get == "kept"
         assert connection.execute("SELECT x FROM later").get == 1
         connection.close()
+
+
+# A run as the first schema's runcast wrote it, before runs could be talked to.
+OLD_RUN = {
+    "id": "r",
+    "key": "key-of-r",
+    "task_id": "r",
+    "workspace_id": "default",
+    "source": "run",
+    "command": ["cat"],
+    "stdin": "pipe",
+    "status": "running",
+    "created_at": 1_000,
+    "pending_approvals": 0,
+    "order": 3,
+}
+
+
+async def test_store_of_the_first_schema_is_brought_forward_and_can_be_talked_to(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "store.db"
+    with contextlib.closing(open_database(path, "safe", migrations()[:1])) as connection:
+        body = msgspec.msgpack.encode([say("old")])
+        row = (3, "key-of-r", "running", "default", "r", "run", "command", 1_000, 0)
+        connection.execute("INSERT INTO logs VALUES (3, 'run:r', 1, 1, ?, 0)", (len(body),))
+        connection.execute("INSERT INTO batches VALUES (1, 3, 1, 1, 2000, ?)", (body,))
+        connection.execute("UPDATE meta SET value = 1 WHERE key = 'head'")
+        marks = ", ".join("?" * 10)
+        values = (*row, msgspec.msgpack.encode(OLD_RUN))
+        connection.execute(f"INSERT INTO runs VALUES ({marks})", values)
+        assert connection.execute(queries.SCHEMA_VERSION).get == 1
+    store = await open_store(f"sqlite:{path}")
+    assert await kept_of(store, "r") == [Checkpoint(), [], []]
+    await store.append(run_log("r"), [tell_approval("q")], stdin=Stdin(b"x"))
+    assert await texts_of(store) == ["old"]
+    run = await store.get("r")
+    assert (run.command, run.pending_approvals, run.stdin_bytes) == (["cat"], 1, 1)
+    await store.close()
+
+
+async def test_commit_that_is_refused_takes_back_what_it_did_to_the_run(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    store = await open_store(f"sqlite:{path}")
+    await store.create(a_run())
+    await store.append(run_log("r"), [tell_approval("a"), tell_approval("b")])
+    before = [await store.get("r"), await store.positions(), *await kept_of(store, "r")]
+    answers = [say("x"), tell_approval("a", "allowed"), tell_approval("b", "denied")]
+    with contextlib.closing(apsw.Connection(str(path))) as other:
+        other.execute("ALTER TABLE stdin RENAME TO elsewhere")
+        with pytest.raises(Unavailable):
+            await store.append(run_log("r"), answers, advance=move(0, 5), stdin=Stdin(b"x"))
+        other.execute("ALTER TABLE elsewhere RENAME TO stdin")
+    assert [await store.get("r"), await store.positions(), *await kept_of(store, "r")] == before
+    await store.append(run_log("r"), answers, advance=move(0, 5), stdin=Stdin(b"x"))
+    assert [approval.state for approval in await store.approvals("r")] == ["allowed", "denied"]
+    assert await store.stdin("r") == [Piece(0, b"x")]
+    told = [event.data["value"]["pending_approvals"] for event in await events_of(store, LIFECYCLE)]
+    assert told == [0, 2, 0]
+    await store.close()
+
+
+async def test_deleted_run_leaves_no_row_behind(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    store = await open_store(f"sqlite:{path}")
+    await store.create(a_run())
+    asked = [tell_approval("q"), say("x")]
+    await store.append(run_log("r"), asked, advance=move(0, 5), stdin=Stdin(b"x"))
+    await store.delete(["r"], 9)
+    await store.close()
+    with contextlib.closing(apsw.Connection(str(path))) as connection:
+        tables = ("runs", "checkpoints", "approvals", "stdin")
+        counts = [connection.execute(f"SELECT count(*) FROM {table}").get for table in tables]
+    assert counts == [0, 0, 0, 0]
 
 
 def test_migration_that_fails_changes_nothing(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from runcast.core.errors import Unavailable
 from runcast.core.events import MESSAGES, run_log
 from runcast.stores import RunFilter, Store
 from runcast.stores.sqlite import open_store
-from tests.stores.child import RUNS
+from tests.stores.child import RUNS, asks
 from tests.stores.make import PLENTY, a_run, events_of, say
 
 KILLS = 10
@@ -64,6 +64,18 @@ async def check_whole(store: Store, run_id: str, acknowledged: int) -> None:
     assert len(numbers) >= acknowledged
     assert (await store.checkpoint(run_id)).offset == len(numbers)
     assert (await store.head(run_log(run_id))).last == len(numbers) + 1
+    await check_talk(store, run_id, numbers)
+
+
+async def check_talk(store: Store, run_id: str, numbers: list[int]) -> None:
+    asked = [number for number in numbers if asks(number)]
+    run = await store.get(run_id)
+    approvals, pieces = await store.approvals(run_id), await store.stdin(run_id)
+    assert [approval.id for approval in approvals] == [f"q{number // 3}" for number in asked]
+    pending = [approval.state for approval in approvals].count("pending")
+    assert run.pending_approvals == pending == sum(map(asks, numbers[-1:]))
+    assert b"".join(piece.data for piece in pieces) == "".join(map(str, asked)).encode()
+    assert run.stdin_bytes == sum(len(piece.data) for piece in pieces)
 
 
 @pytest.fixture

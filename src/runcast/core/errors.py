@@ -19,6 +19,8 @@ that programs compare; the message says what to do.
 
 from typing import Any
 
+_FIELD_CHARACTERS = 100  # of a name that a client may have made up
+
 # Every code a client can meet, and what it means. The reference page is made from this table.
 CODES: dict[str, str] = {
     "bad_request": "The body, a field or a query parameter is wrong; the message names it.",
@@ -37,6 +39,8 @@ CODES: dict[str, str] = {
     "run_ended": "The run has ended, so this can no longer be done to it.",
     "run_active": "The run is running; cancel it first.",
     "log_sealed": "The log ended with the terminal status; nothing can be appended.",
+    "approval_settled": "This approval was settled before, and the first answer counts.",
+    "input_closed": "The command takes no (more) input.",
     "stale_after": "`after` is not the log's last seq; somebody else appended.",
     "stale_checkpoint": "Another writer has moved this run's checkpoint.",
     "cursor_ahead": "The cursor lies beyond the newest event.",
@@ -64,6 +68,12 @@ class RuncastError(Exception):
 
 class BadRequest(RuncastError):
     """What was asked cannot be understood; asking again the same way cannot help."""
+
+    @classmethod
+    def of(cls, field: str, problem: str) -> "BadRequest":
+        """Make the error of one field; its details are `{"field": field}`."""
+        field = field[:_FIELD_CHARACTERS]
+        return cls("bad_request", f"{field}: {problem}", {"field": field})
 
 
 class TooLarge(BadRequest):

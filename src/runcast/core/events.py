@@ -81,7 +81,7 @@ encode_entries = msgspec.msgpack.Encoder().encode
 
 def count_events(entries: Sequence[Entry]) -> int:
     """Count the events that these entries stand for."""
-    return sum(len(entry.texts) if isinstance(entry, Lines) else 1 for entry in entries)
+    return len(entries) + sum([len(entry.texts) - 1 for entry in entries if type(entry) is Lines])
 
 
 class Batch:

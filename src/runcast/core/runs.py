@@ -40,7 +40,11 @@ class Run(msgspec.Struct, kw_only=True, forbid_unknown_fields=False):
     """One execution, or one external producer; times are µs since the epoch.
 
     `key` names its folder on disk: an internal UUIDv7, so that an id chosen by a client never
-    becomes a path. `order` grows with every creation and gives lists their order.
+    becomes a path. `order` grows with every creation and gives lists their order. `stdin` says
+    what the command reads: `text` that is fixed, a `pipe` that stays open until a client ends it,
+    or the pipe of an `agent`, which is ended after its last word; null is nothing at all.
+    `stdin_bytes` were given to it so far, the initial text among them; after `stdin_ended`
+    nothing more can be. `hung` runs had to be ended because they lived on after that last word.
     """
 
     id: str
@@ -56,7 +60,9 @@ class Run(msgspec.Struct, kw_only=True, forbid_unknown_fields=False):
     timeout_s: float | None = None
     grace_s: float | None = None
     keep_background: bool = False
-    stdin: Literal["pipe", "text"] | None = None
+    stdin: Literal["pipe", "text", "agent"] | None = None
+    stdin_bytes: int = 0
+    stdin_ended: bool = False
     metadata: dict[str, Any] = {}
     status: Status = "queued"
     reason: Reason | None = None
@@ -70,6 +76,7 @@ class Run(msgspec.Struct, kw_only=True, forbid_unknown_fields=False):
     killed: list[Process] | None = None
     leftovers: list[Process] | None = None
     lost_bytes: int | None = None
+    hung: bool = False
     pending_approvals: int = 0
     cancel_requested: bool = False
     order: int = 0

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from runcast.core.errors import ConfigError
-from runcast.core.events import Batch, Draft, Entry
+from runcast.core.events import Batch, Entry
 from runcast.core.runs import Run, Status
 
 # Name of an engine -> "module:function" that opens it: `await open(location) -> Store`.
@@ -48,6 +48,39 @@ class Advance(msgspec.Struct, frozen=True):
 
     expected: int
     checkpoint: Checkpoint
+
+
+class Approval(msgspec.Struct, frozen=True, kw_only=True):
+    """A question that a run has asked a person, as its `approval` events tell it.
+
+    `data` is that of the event that asked, and over it that of the event that settled it; `time`
+    is when it was asked, in µs.
+    """
+
+    id: str
+    state: str
+    data: dict[str, Any]
+    time: int
+
+
+class Stdin(msgspec.Struct, frozen=True):
+    """Bytes for the command's stdin; nothing comes after the `last`, which may be empty."""
+
+    data: bytes
+    last: bool = False
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """Bytes that wait to be delivered: they are those from `offset` on of all its stdin."""
+
+    offset: int
+    data: bytes
+    last: bool = False
+
+    @property
+    def end(self) -> int:
+        """Where it ends, for `delivered`: the end of all input counts one, behind the bytes."""
+        return self.offset + len(self.data) + self.last
 
 
 class LogHead(msgspec.Struct, frozen=True):
@@ -95,6 +128,12 @@ class Store(Protocol):
     - **Paired.** A run's status and the event that tells of it are one commit, and so is the
       `lifecycle` event (`custom`, named run_added, run_updated or run_removed, the value being
       the public run).
+    - **Answered once.** An `approval` event in a run's log, however it gets there, moves the
+      approval of its `id` in the same commit: `state` `pending` asks it, every other settles it.
+      Asking under an id that the run has used, or settling again, raises Conflict
+      `approval_settled`; settling what was never asked raises NotFound. `Run.pending_approvals`
+      is always the number of those that are pending, and a `run_updated` tells of every change.
+      An event without an id or a state (texts) moves nothing.
 
     All methods run on one event loop. Cancelling an await does not undo a write already begun:
     it may commit or not. If storage refuses (disk full, I/O error), Unavailable `storage` is
@@ -154,9 +193,10 @@ class Store(Protocol):
         """Change a run's status: append `entries`, then the `status` event, in one commit.
 
         `outcome` sets fields of `OUTCOME_FIELDS`; `started_at` or `ended_at` takes `time` if it
-        is not among them. The same status again changes nothing at all, whatever `outcome`,
-        `entries` and `advance` say. Raises NotFound, Conflict `bad_transition`, or
-        StaleCheckpoint if `advance` does not hold.
+        is not among them. With a terminal status, stdin that was not delivered is dropped;
+        approvals stay pending unless `entries` settle them. The same status again changes
+        nothing at all, whatever `outcome`, `entries` and `advance` say. Raises NotFound, Conflict
+        `bad_transition`, or StaleCheckpoint if `advance` does not hold.
         """
 
     async def update(self, run_id: str, fields: Mapping[str, Any]) -> Run:
@@ -172,15 +212,27 @@ class Store(Protocol):
         *,
         advance: Advance | None = None,
         after: int | None = None,
+        stdin: Stdin | None = None,
     ) -> Span:
         """Append at least one entry to a log as one batch.
 
         For a run's log the run must exist (NotFound) and not be ended (`log_sealed`); the logs
         `lifecycle` and `messages` always exist. `advance` moves the run's checkpoint in the same
         commit and raises StaleCheckpoint if it no longer holds; `after` is the expected last seq
-        and raises Conflict `stale_after`. With `advance`, `entries` may be empty: only the
-        checkpoint moves, and the span is empty (`first` = `last` + 1, at the newest position).
+        and raises Conflict `stale_after`. `stdin` is queued for the run's command in the same
+        commit, at the offset `Run.stdin_bytes`, which it raises; after a last one it raises
+        Conflict `input_closed`. With `advance` or `stdin`, `entries` may be empty: nothing else
+        happens, and the span is empty (`first` = `last` + 1, at the newest position).
         """
+
+    async def approvals(self, run_id: str) -> list[Approval]:
+        """Return all approvals of a run in the order in which they were asked."""
+
+    async def stdin(self, run_id: str) -> list[Piece]:
+        """Return what waits to be delivered to a run's command, in order."""
+
+    async def delivered(self, run_id: str, end: int) -> None:
+        """Drop the pieces whose `end` is not beyond this one: the command has them."""
 
     async def checkpoint(self, run_id: str) -> Checkpoint:
         """Return a run's checkpoint; the empty one if none was committed yet."""
@@ -219,16 +271,6 @@ class Store(Protocol):
         Only for `lifecycle` and `messages`. Raises the floor, never drops the newest batch and
         returns how many events went.
         """
-
-
-def status_draft(time: int, data: dict[str, Any]) -> Draft:
-    """Make the draft of a `status` event."""
-    return Draft(time, "status", data)
-
-
-def lifecycle_draft(time: int, name: str, value: dict[str, Any]) -> Draft:
-    """Make the draft that tells `lifecycle` of a run that was added, updated or removed."""
-    return Draft(time, "custom", {"name": name, "value": value})
 
 
 def known_stores() -> str:

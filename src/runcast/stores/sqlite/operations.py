@@ -8,14 +8,15 @@ import msgspec
 from runcast.core.errors import NotFound
 from runcast.core.events import LIFECYCLE, run_log, run_of
 from runcast.core.runs import Run, Status, check_transition
-from runcast.stores import Advance, Span, rules
+from runcast.stores import Advance, Approval, Span, Stdin, rules
 from runcast.stores.rules import Packed
 from runcast.stores.sqlite import queries
 from runcast.stores.sqlite.ledger import Ledger
 
 REMOVE_ROWS = 100  # batches removed in one step: a writer that comes meanwhile waits so long
-_encode_run = msgspec.msgpack.Encoder().encode
+_encode = msgspec.msgpack.Encoder().encode
 decode_run = msgspec.msgpack.Decoder(Run).decode
+decode_approval = msgspec.msgpack.Decoder(Approval).decode
 
 
 def create(ledger: Ledger, run: Run, packed: Packed) -> Run:
@@ -27,9 +28,10 @@ def create(ledger: Ledger, run: Run, packed: Packed) -> Run:
         taken=bool(ledger.query(queries.HEAD, name)),
         deleted=bool(ledger.query(queries.IS_DELETED, run.id)[0][0]),
     )
-    run = msgspec.structs.replace(run, order=ledger.add_log(name).id)
+    run = rules.born(run, ledger.add_log(name).id)
     ledger.add(name, rules.pack_status(run, run.created_at))
     ledger.add(name, packed)
+    run = _moved(ledger, run, packed)
     return _settle(ledger, run, "run_added", run.created_at)
 
 
@@ -50,7 +52,10 @@ def transition(
     rules.check_advance(name, ledger.log(name).offset, advance)
     run = rules.changed(run, status, time, outcome)
     ledger.add(name, packed)
+    run = _moved(ledger, run, packed)
     ledger.add(name, rules.pack_status(run, time))
+    if run.ended:
+        ledger.query(queries.DELETE_STDIN, run.order)
     if advance is not None:
         ledger.save_checkpoint(name, advance.checkpoint)
     return _settle(ledger, run, "run_updated", time)
@@ -73,9 +78,14 @@ def update(ledger: Ledger, run_id: str, fields: Mapping[str, Any]) -> Run:
 
 
 def append(
-    ledger: Ledger, name: str, packed: Packed, advance: Advance | None, after: int | None
+    ledger: Ledger,
+    name: str,
+    packed: Packed,
+    advance: Advance | None,
+    after: int | None,
+    stdin: Stdin | None,
 ) -> Span:
-    """Append one batch, or only move the checkpoint."""
+    """Append one batch, or only move the checkpoint or queue input."""
     log = ledger.log(name)
     if log.sealed:
         raise rules.log_sealed(name)
@@ -84,7 +94,16 @@ def append(
     ledger.add(name, packed)
     if advance is not None:
         ledger.save_checkpoint(name, advance.checkpoint)
-    return Span(log.last + 1, log.last + packed.count, ledger.position)
+    span = Span(log.last + 1, log.last + packed.count, ledger.position)
+    run_id = run_of(name)
+    if run_id is not None and (packed.moves or stdin is not None):
+        _exchange(ledger, run_id, packed, stdin)
+    return span
+
+
+def delivered(ledger: Ledger, name: str, end: int) -> None:
+    """Drop the input that the command of a log's run has."""
+    ledger.query(queries.DELIVERED, name, end)
 
 
 def delete(ledger: Ledger, run_ids: Sequence[str], time: int) -> list[str]:
@@ -97,7 +116,8 @@ def delete(ledger: Ledger, run_ids: Sequence[str], time: int) -> list[str]:
             continue
         rules.check_delete(run)
         ledger.remove_log(run_log(run_id))
-        ledger.query(queries.DELETE_RUN, run.order)
+        for sql in (queries.DELETE_RUN, queries.DELETE_APPROVALS, queries.DELETE_STDIN):
+            ledger.query(sql, run.order)
         ledger.query(queries.ADD_DELETED, run_id)
         gone.append(run)
     ledger.add(LIFECYCLE, rules.pack_lifecycle(time, "run_removed", gone))
@@ -137,6 +157,31 @@ def _find(ledger: Ledger, run_id: str) -> Run:
     return msgspec.structs.replace(run, order=log.id, last_seq=log.last, bytes=log.bytes)
 
 
+def _exchange(ledger: Ledger, run_id: str, packed: Packed, stdin: Stdin | None) -> None:
+    """Do what an append asks of a run beside its log, and tell if its approvals changed."""
+    before = _find(ledger, run_id)
+    run = _moved(ledger, before, packed)
+    if stdin is not None:
+        run, piece = rules.fed(run, stdin)
+        ledger.query(queries.ADD_STDIN, run.order, piece.offset, piece.data, piece.last)
+    _save_run(ledger, run)
+    if run.pending_approvals != before.pending_approvals:
+        ledger.add(LIFECYCLE, rules.pack_lifecycle(packed.newest, "run_updated", [run]))
+
+
+def _moved(ledger: Ledger, run: Run, packed: Packed) -> Run:
+    """Move the approvals of a run as the entries tell, and return it with its new count."""
+    if not packed.moves:
+        return run
+    for move in packed.moves:
+        rows = ledger.query(queries.APPROVAL, run.order, move.id)
+        approval = rules.moved(decode_approval(rows[0][0]) if rows else None, move)
+        values = (run.order, approval.id, approval.state, _encode(approval))
+        ledger.query(queries.SAVE_APPROVAL, *values)
+    pending = ledger.query(queries.COUNT_PENDING, run.order)[0][0]
+    return msgspec.structs.replace(run, pending_approvals=pending)
+
+
 def _settle(ledger: Ledger, run: Run, event: str, time: int) -> Run:
     name = run_log(run.id)
     if run.ended:
@@ -160,5 +205,5 @@ def _save_run(ledger: Ledger, run: Run) -> None:
             run.source,
             rules.kind_of(run),
         ),
-        *(run.created_at, run.cancel_requested, _encode_run(run)),
+        *(run.created_at, run.cancel_requested, _encode(run)),
     )

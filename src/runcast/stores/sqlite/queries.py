@@ -79,10 +79,35 @@ TO_CLAIM = """
     ORDER BY r.log LIMIT ?
 """
 
+# Approvals and stdin
+
+APPROVAL = "SELECT doc FROM approvals WHERE log = ? AND id = ?"
+APPROVALS = """
+    SELECT a.doc FROM logs AS l JOIN approvals AS a ON a.log = l.id
+    WHERE l.name = ? ORDER BY a.asked
+"""
+# Never as OR REPLACE: the row would be asked anew, behind the others.
+SAVE_APPROVAL = """
+    INSERT INTO approvals (log, id, state, doc) VALUES (?, ?, ?, ?)
+    ON CONFLICT (log, id) DO UPDATE SET state = excluded.state, doc = excluded.doc
+"""
+COUNT_PENDING = "SELECT count(*) FROM approvals WHERE log = ? AND state = 'pending'"
+STDIN = """
+    SELECT s.offset, s.data, s.last FROM logs AS l JOIN stdin AS s ON s.log = l.id
+    WHERE l.name = ? ORDER BY s.offset
+"""
+ADD_STDIN = "INSERT INTO stdin VALUES (?, ?, ?, ?)"
+DELIVERED = """
+    DELETE FROM stdin
+    WHERE log = (SELECT id FROM logs WHERE name = ?) AND offset + length(data) + last <= ?
+"""
+
 # Deleting and trimming
 
 IS_DELETED = "SELECT EXISTS (SELECT 1 FROM deleted WHERE id = ?)"
 DELETE_RUN = "DELETE FROM runs WHERE log = ?"
+DELETE_APPROVALS = "DELETE FROM approvals WHERE log = ?"
+DELETE_STDIN = "DELETE FROM stdin WHERE log = ?"
 DELETE_CHECKPOINT = "DELETE FROM checkpoints WHERE log = ?"
 DELETE_LOG = "DELETE FROM logs WHERE id = ?"
 ADD_DELETED = "INSERT INTO deleted VALUES (?)"

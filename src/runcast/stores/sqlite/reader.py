@@ -13,10 +13,10 @@ import msgspec
 from runcast.core.errors import Unavailable
 from runcast.core.events import Batch
 from runcast.core.runs import STATUSES, Run, Status
-from runcast.stores import Checkpoint, LogHead, Positions, RunFilter
+from runcast.stores import Approval, Checkpoint, LogHead, Piece, Positions, RunFilter
 from runcast.stores.sqlite import queries
 from runcast.stores.sqlite.database import open_for_reading
-from runcast.stores.sqlite.operations import decode_run
+from runcast.stores.sqlite.operations import decode_approval, decode_run
 
 THREADS = 2  # a long list of runs must not hold up followers
 T = TypeVar("T")
@@ -85,6 +85,17 @@ def checkpoint(connection: apsw.Connection, log: str) -> Checkpoint:
     for (doc,) in _rows(connection, queries.CHECKPOINT, log):
         return _decode_checkpoint(doc)
     return Checkpoint()
+
+
+def approvals(connection: apsw.Connection, log: str) -> list[Approval]:
+    """Return the approvals of a log's run, in the order asked."""
+    return [decode_approval(doc) for (doc,) in _rows(connection, queries.APPROVALS, log)]
+
+
+def stdin(connection: apsw.Connection, log: str) -> list[Piece]:
+    """Return what waits for the command of a log's run."""
+    rows = _rows(connection, queries.STDIN, log)
+    return [Piece(offset, data, bool(last)) for offset, data, last in rows]
 
 
 def is_deleted(connection: apsw.Connection, run_id: str) -> bool:

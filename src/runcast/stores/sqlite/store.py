@@ -10,12 +10,15 @@ from runcast.core.events import Batch, Entry, run_log
 from runcast.core.runs import Run, Status
 from runcast.stores import (
     Advance,
+    Approval,
     Checkpoint,
     Listener,
     LogHead,
+    Piece,
     Positions,
     RunFilter,
     Span,
+    Stdin,
     Store,
     rules,
 )
@@ -93,12 +96,22 @@ class SqliteStore:
         *,
         advance: Advance | None = None,
         after: int | None = None,
+        stdin: Stdin | None = None,
     ) -> Span:
         packed = rules.pack(entries)
-        rules.check_append(log, packed.count, advance)
+        rules.check_append(log, packed.count, advance, stdin)
         return await self._write(
-            lambda ledger: operations.append(ledger, log, packed, advance, after)
+            lambda ledger: operations.append(ledger, log, packed, advance, after, stdin)
         )
+
+    async def approvals(self, run_id: str) -> list[Approval]:
+        return await self._read(reader.approvals, run_log(run_id))
+
+    async def stdin(self, run_id: str) -> list[Piece]:
+        return await self._read(reader.stdin, run_log(run_id))
+
+    async def delivered(self, run_id: str, end: int) -> None:
+        await self._write(partial(operations.delivered, name=run_log(run_id), end=end))
 
     async def checkpoint(self, run_id: str) -> Checkpoint:
         return await self._read(reader.checkpoint, run_log(run_id))

@@ -1,0 +1,106 @@
+"""The logs of the memory engine: their batches, and the positions over all of them."""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+
+from runcast.core.events import Batch, run_of
+from runcast.stores import LogHead, Positions, rules
+from runcast.stores.rules import Packed
+
+
+class Log:
+    """One log; `newest` has the newest time of each of its batches."""
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+        self.newest: list[int] = []
+        self.last = 0
+        self.sealed = False
+
+    def head(self) -> LogHead:
+        """Return where the log stands."""
+        first = self.batches[0].first_seq if self.batches else self.last + 1
+        return LogHead(first, self.last, self.sealed, sum(len(b.body) for b in self.batches))
+
+
+class Logs:
+    """Every log by its name, numbered together."""
+
+    def __init__(self) -> None:
+        self._logs = {name: Log() for name in rules.SHARED_LOGS}
+        self._position = self._floor = 0
+        self._by_position: list[Batch] = []  # of run logs only
+        self._news: list[Batch] = []
+
+    def create(self, name: str) -> Log:
+        """Add an empty log."""
+        self._logs[name] = log = Log()
+        return log
+
+    def find(self, name: str) -> Log:
+        """Return a log; NotFound if there is none."""
+        if name not in self._logs:
+            raise rules.no_log(name)
+        return self._logs[name]
+
+    def add(self, name: str, packed: Packed) -> None:
+        """Number the entries and append them to a log as one batch; none at all are skipped."""
+        if not packed.count:
+            return
+        log = self._logs[name]
+        batch = Batch(name, log.last + 1, self._position + 1, packed.count, packed.body)
+        log.batches.append(batch)
+        log.newest.append(packed.newest)
+        log.last = batch.last_seq
+        self._position = batch.last_position
+        self._news.append(batch)
+        if run_of(name) is not None:
+            self._by_position.append(batch)
+
+    def take_news(self) -> list[Batch]:
+        """Return the batches that were added since this was last asked."""
+        news, self._news = self._news, []
+        return news
+
+    def read(self, name: str, after: int, limit_bytes: int) -> list[Batch]:
+        """Return batches of a log from the one that holds seq `after` + 1 on."""
+        batches = self._logs[name].batches if name in self._logs else []
+        start = bisect_right(batches, after, key=lambda batch: batch.last_seq)
+        return _first_bytes(batches[start:], limit_bytes)
+
+    def read_all(self, after: int, limit_bytes: int) -> list[Batch]:
+        """Return batches of all run logs from the one that holds position `after` + 1 on."""
+        start = bisect_right(self._by_position, after, key=lambda batch: batch.last_position)
+        return _first_bytes(self._by_position[start:], limit_bytes)
+
+    def positions(self) -> Positions:
+        """Return the newest position and the floor."""
+        return Positions(self._position, self._floor)
+
+    def trim(self, name: str, before: int) -> int:
+        """Drop batches older than `before` from the head of a log; return how many events."""
+        kept = self._logs[name]
+        dropped = 0
+        while len(kept.batches) > 1 and kept.newest[0] < before:
+            batch = kept.batches.pop(0)
+            kept.newest.pop(0)
+            dropped += batch.count
+            self._floor = max(self._floor, batch.last_position)
+        return dropped
+
+    def remove(self, name: str) -> None:
+        """Remove the log of a run."""
+        log = self._logs.pop(name)
+        self._floor = max(self._floor, log.batches[-1].last_position)
+        self._by_position = [batch for batch in self._by_position if batch.log != name]
+
+
+def _first_bytes(batches: Iterable[Batch], limit: int) -> list[Batch]:
+    taken: list[Batch] = []
+    size = 0
+    for batch in batches:
+        taken.append(batch)
+        size += len(batch.body)
+        if size >= limit:
+            break
+    return taken
