@@ -1,13 +1,23 @@
 """Settings: where they come from, which wins, and what is said about a wrong one."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from runcast.agents import DRIVERS
 from runcast.config import Settings, describe
+from runcast.config_agents import (
+    PERMISSION_MODES,
+    AgentSettings,
+    ArgSettings,
+    DialectName,
+    DriverName,
+    ToolSettings,
+)
 from runcast.config_load import load
 from runcast.core.errors import ConfigError
+from runcast.parsers import PARSERS
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +29,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def value_at(settings: Settings, dotted: str) -> Any:
     value: Any = settings
     for name in dotted.split("."):
-        value = getattr(value, name)
+        value = value[name] if isinstance(value, dict) else getattr(value, name)
     return value
 
 
@@ -189,10 +199,12 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
 def test_every_setting_is_described_and_none_is_described_twice() -> None:
     described = list(describe())
     assert len({setting.name for setting in described}) == len(described)
+    tool = ToolSettings(args={"ARG": ArgSettings()})
+    settings = Settings(agents={"NAME": AgentSettings()}, tools={"NAME": tool})
     for setting in described:
         assert setting.doc.endswith(".")
         assert setting.default
-        value_at(Settings(), setting.name)
+        value_at(settings, setting.name)
 
 
 def test_descriptions_show_types_and_defaults_as_a_file_writes_them() -> None:
@@ -202,3 +214,139 @@ def test_descriptions_show_types_and_defaults_as_a_file_writes_them() -> None:
     assert shown["auth.allowed_hosts"] == ("list of str", "[]")
     assert shown["retention.max_count"] == ("int | null", "null")
     assert shown["queue.max_concurrent_runs"] == ("int", "twice the number of cores")
+    assert shown["agents.NAME.extra_args"] == ("list of str", "[]")
+    assert shown["agents.NAME.env"] == ("str by name", "{}")
+    assert shown["tools.NAME.args.ARG.required"] == ("bool", "false")
+
+
+def test_the_settings_name_the_drivers_and_dialects_that_there_are() -> None:
+    assert set(get_args(DriverName)) == set(DRIVERS) == set(PERMISSION_MODES)
+    assert set(get_args(DialectName)) == set(PARSERS)
+
+
+REVIEWER = "agents: {reviewer: {driver: codex, model: m, env: {A: a, B: b}}}"
+DEPLOY = "tools: {deploy: {command: [deploy, '{to}'], args: {to: {required: true}}}}"
+
+
+def test_sources_that_speak_of_one_agent_complete_each_other() -> None:
+    Path("runcast.yaml").write_text(REVIEWER)
+    environ = {
+        "RUNCAST__AGENTS__REVIEWER__MODEL": "other",
+        "RUNCAST__AGENTS__REVIEWER__ENV__B": "2",
+        "RUNCAST__AGENTS__REVIEWER__ENV__MIXED__Case": "kept",
+        "RUNCAST__AGENTS__GEMINI__PERMISSION_MODE": "yolo",
+    }
+    assert load(None, environ, {}).agents == {
+        "reviewer": AgentSettings(
+            driver="codex", model="other", env={"A": "a", "B": "2", "MIXED__Case": "kept"}
+        ),
+        "gemini": AgentSettings(permission_mode="yolo"),
+    }
+
+
+def test_sources_that_speak_of_one_tool_complete_each_other() -> None:
+    Path("runcast.yaml").write_text(DEPLOY)
+    environ = {
+        "RUNCAST__TOOLS__DEPLOY__ARGS__TO__PATTERN": "[a-z]+",
+        "RUNCAST__TOOLS__DEPLOY__TIMEOUT_S": "60",
+        "RUNCAST__TOOLS__LIST__COMMAND": "[ls, -l]",
+    }
+    assert load(None, environ, {}).tools == {
+        "deploy": ToolSettings(
+            command=["deploy", "{to}"],
+            args={"to": ArgSettings(required=True, pattern="[a-z]+")},
+            timeout_s=60,
+        ),
+        "list": ToolSettings(command=["ls", "-l"]),
+    }
+
+
+def test_settings_of_one_load_are_not_shared_with_the_next() -> None:
+    Path("runcast.yaml").write_text(REVIEWER)
+    load(None, {}, {}).agents.clear()
+    assert list(load(None, {}, {}).agents) == ["reviewer"]
+    assert Settings().agents == {}
+
+
+@pytest.mark.parametrize(
+    ("file", "problem"),
+    [
+        (
+            "agents: {fine: {driver: codex}, reviewer: {driver: codex, modle: x}}",
+            "agents.reviewer.modle: unknown setting; did you mean agents.reviewer.model?",
+        ),
+        ("agents: {reviewer: {driver: codex, zebra: x}}", "agents.reviewer.zebra: unknown setting"),
+        ("agents: {reviewer: {driver: cdex}}", "agents.reviewer.driver: invalid enum value 'cdex'"),
+        ("agents: {reviewer: {model: x}}", "agents.reviewer.driver: is missing; one of claude, "),
+        ("agents: {claude: null}", "agents.claude: expected object, got null"),
+        ("agents: [claude]", "agents: expected object, got array"),
+        ("agents: {'a b': {driver: codex}}", "key in agents: expected str matching"),
+        ("agents: {codex: {env: {A: 1}}}", "agents.codex.env.A: expected str, got int"),
+        ("agents: {codex: {env: {A=B: x}}}", "key in agents.codex.env: expected str matching"),
+        ("agents: {codex: {extra_args: [a, 1]}}", "agents.codex.extra_args[1]: expected str"),
+        ('agents: {codex: {extra_args: ["\\0"]}}', "agents.codex.extra_args[0]: expected str"),
+        ("agents: {codex: {command: ['']}}", "agents.codex.command: the first word must not be"),
+        (
+            "agents: {codex: {permission_mode: yolo}}",
+            "agents.codex.permission_mode: codex knows no 'yolo'; one of read-only, ",
+        ),
+        (
+            "agents: {me: {driver: opencode, permission_mode: plan}}",
+            "agents.me.permission_mode: opencode knows no 'plan'; one of auto",
+        ),
+        ("tools: {t: {}}", "tools.t.command: must be a list of at least one word"),
+        ("tools: {t: {command: ['']}}", "tools.t.command: must be a list of at least one word"),
+        ("tools: {t: {command: ls}}", "tools.t.command: expected array, got str"),
+        ("tools: {t: {command: [ls], dialect: json}}", "tools.t.dialect: invalid enum value"),
+        ("tools: {t: {command: [ls], timeout_s: 0}}", "tools.t.timeout_s: expected float > 0"),
+        (
+            "tools: {t: {command: ['{what}'], args: {what: {}}}}",
+            "tools.t.command: {what} cannot be in the first word",
+        ),
+        (
+            "tools: {t: {command: [ls, '{way}'], args: {what: {}}}}",
+            "tools.t.args.what: {what} is in no word of the command",
+        ),
+        (
+            "tools: {t: {command: [ls, '{x}'], args: {x: {requird: true}}}}",
+            "tools.t.args.x.requird: unknown setting; did you mean tools.t.args.x.required?",
+        ),
+        (
+            "tools: {t: {command: [ls, '{x}'], args: {x: {required: true, default: a}}}}",
+            "tools.t.args.x.required: an argument with a default is never missing",
+        ),
+        (
+            "tools: {t: {command: [ls, '{x}'], args: {x: {pattern: '('}}}}",
+            "tools.t.args.x.pattern: not a regular expression: missing )",
+        ),
+        (
+            "tools: {t: {command: [ls, '{x}'], args: {x: {pattern: '[a-z]', default: ab}}}}",
+            "tools.t.args.x.default: 'ab' does not match the pattern '[a-z]'",
+        ),
+    ],
+)
+def test_a_wrong_agent_or_tool_is_named(file: str, problem: str) -> None:
+    Path("runcast.yaml").write_text(file)
+    with pytest.raises(ConfigError) as caught:
+        load(None, {}, {})
+    assert caught.value.message.startswith(f"runcast.yaml: {problem}")
+
+
+def test_all_sources_of_an_agent_that_makes_no_sense_are_named() -> None:
+    Path("runcast.yaml").write_text(REVIEWER)
+    environ = {
+        "RUNCAST__AGENTS__REVIEWER__PERMISSION_MODE": "yolo",
+        "RUNCAST__AGENTS__GEMINI__PERMISSION_MODE": "yolo",
+    }
+    with pytest.raises(ConfigError) as caught:
+        load(None, environ, {})
+    expected = "runcast.yaml, RUNCAST__AGENTS__REVIEWER__PERMISSION_MODE: agents.reviewer."
+    assert caught.value.message.startswith(expected)
+
+
+def test_a_wrong_variable_of_an_agent_is_named() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(None, {"RUNCAST__AGENTS__CODEX__MODLE": "x"}, {})
+    assert caught.value.message.startswith(
+        "RUNCAST__AGENTS__CODEX__MODLE: agents.codex.modle: unknown setting; did you mean"
+    )

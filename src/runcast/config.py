@@ -4,11 +4,14 @@ import ipaddress
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from runcast import config_section
+from runcast.config_agents import AgentSettings, Name, ToolSettings
+from runcast.config_section import Described, Section
 from runcast.core.errors import BadRequest
 from runcast.core.times import parse_duration
 
@@ -17,10 +20,6 @@ Interval = Annotated[float, Meta(gt=0, le=864_000_000)]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Count = Annotated[int, Meta(ge=1)]
 Amount = Annotated[int, Meta(ge=0)]
-
-
-class Section(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A group of settings; an unknown name in it is an error, not a silent no-op."""
 
 
 class Streaming(Section):
@@ -129,6 +128,25 @@ class RunSettings(Section):
             description="Seconds between asking a cancelled run to end and killing it.",
         ),
     ] = 5
+    linger_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=86_400,
+            description="Seconds an agent may live on after its last word; then it is ended.",
+        ),
+    ] = 30
+    progress_interval_ms: Annotated[
+        Interval, Meta(description="Time between the `progress` events of an agent's run.")
+    ] = 5000
+
+
+class Approvals(Section):
+    """What agents ask people."""
+
+    expire_s: Annotated[
+        Interval, Meta(description="Seconds after which a question nobody answered is denied.")
+    ] = 3600
 
 
 class Auth(Section):
@@ -176,50 +194,16 @@ class Settings(Section):
     queue: Queue = msgspec.field(default_factory=Queue)
     retention: Retention = msgspec.field(default_factory=Retention)
     runs: RunSettings = msgspec.field(default_factory=RunSettings)
+    approvals: Approvals = msgspec.field(default_factory=Approvals)
+    agents: Annotated[dict[Name, AgentSettings], Meta(extra={"entry": "NAME"})] = {}
+    tools: Annotated[dict[Name, ToolSettings], Meta(extra={"entry": "NAME"})] = {}
     auth: Auth = msgspec.field(default_factory=Auth)
     testing: Testing = msgspec.field(default_factory=Testing)
 
 
-class Described(NamedTuple):
-    """One setting as the reference page shows it; `name` is dotted, the rest is for people."""
-
-    name: str
-    type: str
-    default: str
-    doc: str
-
-
-def describe(section: type[Section] = Settings, prefix: str = "") -> Iterator[Described]:
+def describe() -> Iterator[Described]:
     """Yield every setting in the order of declaration; the same on every machine."""
-    hints = get_type_hints(section, include_extras=True)
-    for field in msgspec.structs.fields(section):
-        hint = hints[field.name]
-        name = prefix + field.name
-        if isinstance(hint, type) and issubclass(hint, Section):
-            yield from describe(hint, f"{name}.")
-            continue
-        notes = [note for note in hint.__metadata__ if isinstance(note, Meta)]
-        doc = next(note.description for note in notes if note.description)
-        shown = next((note.extra["default"] for note in notes if note.extra), None)
-        yield Described(name, _type_text(hint), shown or _default_text(field), doc)
-
-
-def _type_text(hint: Any) -> str:
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is Annotated:
-        return _type_text(arguments[0])
-    if origin is list:
-        return f"list of {_type_text(arguments[0])}"
-    if origin is Literal:
-        return " | ".join(arguments)
-    if arguments:
-        return " | ".join(_type_text(part) for part in arguments)
-    return "null" if hint is type(None) else str(hint.__name__)
-
-
-def _default_text(field: msgspec.structs.FieldInfo) -> str:
-    default = [] if field.default is msgspec.NODEFAULT else field.default
-    return "null" if default is None else msgspec.json.encode(default).decode()
+    return config_section.describe(Settings)
 
 
 def _is_loopback(host: str) -> bool:

@@ -4,12 +4,14 @@ import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 import yaml
 
-from runcast.config import Section, Settings, describe
+from runcast.config import Settings
+from runcast.config_agents import faults
+from runcast.config_section import Section, is_map, is_section, types
 from runcast.core.errors import ConfigError
 
 DEFAULT_FILE = Path("runcast.yaml")
@@ -18,6 +20,7 @@ ENV_PREFIX = "RUNCAST__"
 
 _LOCATED = re.compile(r"(?P<text>.*) - at (?P<path>.*)", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
+_ENTRY = "[...]"  # how msgspec's paths show a key that the user chose
 
 
 def load(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
@@ -26,11 +29,16 @@ def load(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, Any]
     `file` is the one that was asked for and must exist; None takes `runcast.yaml` of the
     current folder if there is one. Environment names are `RUNCAST__API__SSE__POLL_INTERVAL_MS`.
     `flags` maps dotted names to values; None is a flag that was not given. An unknown name, a
-    wrong type or a value out of range raises ConfigError: one line with the source and the path.
+    wrong type, a value out of range, or an agent or tool that makes no sense raises ConfigError:
+    one line with the source and the path.
     """
     settings = Settings()
-    for layer in _layers(file, environ, flags):
+    layers = list(_layers(file, environ, flags))
+    for layer in layers:
         _overlay(settings, layer.read(), layer.values[0])
+    for section, name, field, fault in faults(settings.agents, settings.tools):
+        sources = [layer.source for layer in layers if name in layer.values[0].get(section, ())]
+        raise ConfigError(f"{', '.join(sources)}: {section}.{name}.{field}: {fault}")
     return settings
 
 
@@ -42,13 +50,38 @@ class _Layer(NamedTuple):
     strict: bool = True
 
     def read(self) -> Settings:
-        failures: list[msgspec.ValidationError] = []
+        failures: list[str] = []
         for value in self.values:
             try:
                 return msgspec.convert(value, Settings, strict=self.strict)
             except msgspec.ValidationError as error:
-                failures.append(error)
-        raise ConfigError(f"{self.source}: {_explain(str(failures[0]))}")
+                failures.append(str(error))
+        raise ConfigError(f"{self.source}: {self._explain(failures[0], self.values[0], Settings)}")
+
+    def _explain(self, problem: str, value: Any, hint: Any, prefix: str = "") -> str:
+        """Turn msgspec's words into `path: what is wrong`; `prefix` is where `value` lies."""
+        located = _LOCATED.fullmatch(problem)
+        text, path = (located["text"], located["path"]) if located else (problem, "$")
+        path, entry, _ = path.replace("`", "").partition(_ENTRY)
+        unknown = _UNKNOWN.fullmatch(text)
+        if not entry and unknown is None:
+            return f"{_dotted(path, prefix)}: {text[:1].lower()}{text[1:].replace('`', '')}"
+        for name in path.removeprefix("key in ").split(".")[1:]:
+            value, hint, prefix = value[name], _inside(hint, name), f"{prefix}{name}."
+        if entry:
+            return self._explain_entry(value, get_args(hint)[1], prefix)
+        assert unknown is not None
+        name = unknown["name"]
+        return f"{prefix + name or repr('')}: unknown setting{_suggest(name, hint, prefix)}"
+
+    def _explain_entry(self, entries: dict[str, Any], hint: Any, prefix: str) -> str:
+        """Find the entry that was wrong, whose name msgspec does not tell."""
+        for name, value in entries.items():
+            try:
+                msgspec.convert(value, hint, strict=self.strict)
+            except msgspec.ValidationError as error:
+                return self._explain(str(error), value, hint, f"{prefix}{name}.")
+        raise AssertionError(f"nothing is wrong with {prefix}")
 
 
 def _layers(
@@ -59,7 +92,7 @@ def _layers(
         yield _Layer(str(chosen), [_read_file(chosen)])
     for name, text in environ.items():
         if name.startswith(ENV_PREFIX):
-            path = name.removeprefix(ENV_PREFIX).lower().split("__")
+            path = _path(name.removeprefix(ENV_PREFIX).split("__"))
             yield _Layer(name, [_nest(path, value) for value in _readings(text)], strict=False)
     for dotted, value in flags.items():
         if value is not None:
@@ -88,6 +121,23 @@ def _readings(text: str) -> list[Any]:
         return [text]
 
 
+def _path(words: list[str]) -> list[str]:
+    """Spell the parts of a variable's name as a file would: what is no setting keeps its case."""
+    path: list[str] = []
+    hint: Any = Settings
+    for place, word in enumerate(words):
+        if is_map(hint):
+            return [*path, "__".join(words[place:])]
+        path.append(word.lower())
+        hint = _inside(hint, path[-1])
+    return path
+
+
+def _inside(hint: Any, name: str) -> Any:
+    """Return the type of what has this name in something of type `hint`; None if nothing has."""
+    return types(hint).get(name) if is_section(hint) else (get_args(hint) or (None,))[-1]
+
+
 def _nest(path: list[str], value: Any) -> dict[str, Any]:
     for name in reversed(path):
         value = {name: value}
@@ -97,32 +147,23 @@ def _nest(path: list[str], value: Any) -> dict[str, Any]:
 
 def _overlay(onto: Section, parsed: Section, given: Mapping[str, Any]) -> None:
     for name, value in given.items():
-        new = getattr(parsed, name)
-        if isinstance(new, Section):
-            _overlay(getattr(onto, name), new, value)
-        else:
-            setattr(onto, name, new)
+        setattr(onto, name, _merged(getattr(onto, name), getattr(parsed, name), value))
 
 
-def _explain(problem: str) -> str:
-    """Turn msgspec's words into `path: what is wrong`."""
-    located = _LOCATED.fullmatch(problem)
-    text, path = (located["text"], located["path"].replace("`", "")) if located else (problem, "$")
-    unknown = _UNKNOWN.fullmatch(text)
-    if unknown:
-        path = _dotted(f"{path}.{unknown['name']}")
-        return f"{path or repr('')}: unknown setting{_suggest(path)}"
-    return f"{_dotted(path)}: {text[:1].lower()}{text[1:].replace('`', '')}"
+def _merged(old: Any, new: Any, given: Any) -> Any:
+    if isinstance(new, Section) and isinstance(old, Section):
+        _overlay(old, new, given)
+        return old
+    if isinstance(new, dict):
+        return old | {name: _merged(old.get(name), new[name], given[name]) for name in new}
+    return new
 
 
-def _dotted(path: str) -> str:
-    """Drop the `$` that msgspec's paths begin with: `$.queue`, `key in $.queue`, `key in $`."""
-    return path.replace("$.", "", 1).replace("key in $", "key in the settings")
+def _dotted(path: str, prefix: str) -> str:
+    """Put the path where msgspec says `$`: `$.queue`, `key in $.queue`, `key in $`, `$`."""
+    return path.replace("$.", prefix, 1).replace("$", prefix[:-1] or "the settings", 1)
 
 
-def _suggest(dotted: str) -> str:
-    names = {described.name for described in describe()}
-    names |= {name.rpartition(".")[0] for name in names}
-    names.discard("")
-    close = get_close_matches(dotted, names, n=1, cutoff=0.75)
-    return f"; did you mean {close[0]}?" if close else ""
+def _suggest(name: str, section: type[Section], prefix: str) -> str:
+    close = get_close_matches(name, types(section), n=1)
+    return f"; did you mean {prefix}{close[0]}?" if close else ""

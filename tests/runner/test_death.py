@@ -84,7 +84,7 @@ def test_a_killed_guard_is_not_missed(start_runner: StartRunner) -> None:
     held.kill("guard")
     held.process.wait(5)
     assert held.folder.alive()
-    held.folder.add_input(b"still here\n")
+    held.folder.write_input(0, b"still here\n")
     held.order("input")
     outcome = held.ended()
     assert (outcome["reason"], outcome["exit_code"]) == ("exit", 8)

@@ -26,12 +26,12 @@ def test_a_text_is_read_to_its_end(start_runner: StartRunner) -> None:
 
 def test_input_arrives_as_it_is_given_and_ends_when_told(start_runner: StartRunner) -> None:
     held = start_runner(["cat"], stdin="pipe")
-    for line in (b"one\n", b"two\n"):
-        held.folder.add_input(line)
+    for offset, line in ((0, b"one\n"), (4, b"two\n")):
+        held.folder.write_input(offset, line)
         held.order("input")
         held.said(line)
     assert held.process.poll() is None
-    held.folder.add_input(b"last")
+    held.folder.write_input(8, b"last")
     held.folder.end_input()
     held.order("input")
     assert held.ended()["exit_code"] == 0
@@ -42,7 +42,7 @@ def test_input_given_before_the_start_is_not_missed(
     start_runner: StartRunner, make_folder: Callable[..., RunFolder]
 ) -> None:
     folder = make_folder(["cat"], stdin="pipe")
-    folder.add_input(b"early\n")
+    folder.write_input(0, b"early\n")
     folder.end_input()
     held = start_runner(folder)
     held.ended()
@@ -64,7 +64,7 @@ def test_more_input_than_a_pipe_holds_waits_for_its_reader(
 def test_a_command_that_closes_its_input_early_goes_on(start_runner: StartRunner) -> None:
     held = start_runner(["sh", "-c", "exec <&-; echo closed; sleep 0.2; exit 4"], stdin="pipe")
     held.said(b"closed\n")
-    held.folder.add_input(b"nobody reads this\n")
+    held.folder.write_input(0, b"nobody reads this\n")
     held.order("input")
     assert held.ended()["exit_code"] == 4
 

@@ -52,7 +52,7 @@ def test_a_prompt_is_shown_before_its_line_ends(start_runner: StartRunner) -> No
     held = start_runner(["sh", "-c", "printf 'name? '; read name; echo $name"], stdin="pipe")
     held.said(b"name? ")
     assert held.records()[-1][38:] == b"P name? "
-    held.folder.add_input(b"Ada\n")
+    held.folder.write_input(0, b"Ada\n")
     held.order("input")
     held.ended()
     assert held.records()[-1][38:] == b"F Ada"

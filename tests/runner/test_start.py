@@ -96,6 +96,19 @@ def test_the_environment_is_the_servers_then_the_runs_then_the_requests(
     assert found["PWD"] == str(tmp_path)
 
 
+@pytest.mark.parametrize("unset", [["KEY"], ["KEY", "ABSENT", "RUNCAST_RUN_KEY"]])
+def test_a_variable_that_is_to_be_unset_is_in_nobodys_part_of_the_environment(
+    start_runner: StartRunner, monkeypatch: pytest.MonkeyPatch, unset: list[str]
+) -> None:
+    monkeypatch.setenv("KEY", "from the server")
+    held = start_runner(["env"], env={"KEY": "from the request", "KEY_2": "kept"}, unset=unset)
+    held.ended()
+    lines = held.output().splitlines()
+    assert not [line for line in lines if line.startswith(b"KEY=")]
+    assert b"KEY_2=kept" in lines
+    assert f"RUNCAST_RUN_KEY={held.key}".encode() in lines
+
+
 def test_the_requests_environment_is_gone_once_the_command_runs(
     start_runner: StartRunner, make_folder: MakeFolder
 ) -> None:

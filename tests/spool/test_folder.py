@@ -85,8 +85,8 @@ def test_orders_need_a_runner(folder: RunFolder) -> None:
 
 
 def test_input_is_appended_until_it_ends(folder: RunFolder) -> None:
-    folder.add_input(b"one")
-    folder.add_input(b"two")
+    folder.write_input(0, b"one")
+    folder.write_input(3, b"two")
     folder.end_input()
     assert Path(folder.input_path).read_bytes() == b"onetwo"
     assert os.path.exists(folder.eof_path)

@@ -35,12 +35,17 @@ class Child:
 def environment(
     ours: Mapping[bytes, bytes], spec: Mapping[str, Any], request: Mapping[str, str]
 ) -> dict[bytes, bytes]:
-    """Make the command's environment: ours without runcast's own, the run's, the request's."""
+    """Make the command's environment: ours without runcast's own, the run's, the request's.
+
+    What the run is to have `unset` is gone from all of them.
+    """
     env = {name: value for name, value in ours.items() if not name.startswith(_RUNCAST)}
     env[b"PWD"] = _bytes(spec["cwd"])
     env[b"RUNCAST_RUN_ID"] = _bytes(spec["run_id"])
     env[b"RUNCAST_TASK_ID"] = _bytes(spec["task_id"])
     env |= {_bytes(name): _bytes(value) for name, value in request.items()}
+    for name in spec.get("unset", ()):
+        env.pop(_bytes(name), None)
     # Last: whoever could change the key could hide from the sweep, or be swept for another run.
     env[b"RUNCAST_RUN_KEY"] = _bytes(spec["key"])
     return env

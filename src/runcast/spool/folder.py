@@ -9,6 +9,7 @@ lock            held (flock) by guard and worker for as long as either lives
 started         made just before the command: whoever finds it must not start it again
 exit.json       how it ended; its room is reserved in exit.json.tmp from the beginning
 runner.log      what the runner itself complains about
+blob.ID         a text that was too long for an event
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 FORMAT = 1
+_OPEN_STDIN = ("agent", "pipe")  # more may be added to the input until somebody ends it
 EXIT_BYTES = 4096  # all that exit.json may take: its room is reserved before the run starts
 
 
@@ -61,8 +63,8 @@ class RunFolder:
     ) -> RunFolder:
         """Make the folder of a run, safe from a power cut when this returns.
 
-        `text` is the whole of the command's input, if that is known. Leaves nothing behind when
-        it raises OSError.
+        `text` is the command's input, and all of it unless the spec's `stdin` keeps it open. Leaves
+        nothing behind when it raises OSError.
         """
         folder = cls(os.path.join(root, key))
         os.mkdir(folder.path, 0o700)
@@ -82,7 +84,7 @@ class RunFolder:
         write_file(self.input_path, text or b"")
         for path in (self.output_path, self.lock_path):
             write_file(path, b"")
-        if text is not None:
+        if text is not None and spec.get("stdin") not in _OPEN_STDIN:
             self.end_input()
         os.mkfifo(self.control_path, 0o600)
         # Blocks that a file has are its own: writing over them needs no more disk.
@@ -173,20 +175,39 @@ class RunFolder:
     def _signal(self, who: str, number: int) -> bool:
         return send_to((self.started() or {}).get(who) or {}, number)
 
-    def add_input(self, data: bytes) -> None:
-        """Append to the command's input; the runner looks at it when ordered to (`input`).
+    def write_input(self, offset: int, data: bytes) -> None:
+        """Write the command's input from `offset` on; the runner looks at it when ordered to.
 
-        Raises OSError when the disk refuses; a part of `data` may then have been taken.
+        Safe from a power cut when this returns; writing the same again changes nothing. Raises
+        OSError when the disk refuses; a part of `data` may then have been written.
         """
-        fd = os.open(self.input_path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        fd = os.open(self.input_path, os.O_WRONLY | os.O_CLOEXEC)
         try:
+            os.lseek(fd, offset, os.SEEK_SET)
             write_all(fd, data)
+            os.fsync(fd)
         finally:
             os.close(fd)
 
     def end_input(self) -> None:
         """Say that no more input comes."""
         write_file(self.eof_path, b"")
+
+    def blob_path(self, blob_id: str) -> str:
+        """Return where a blob is kept."""
+        return os.path.join(self.path, "blob." + blob_id)
+
+    def keep_blobs(self, blobs: Mapping[str, bytes]) -> None:
+        """Write blobs, by id, safe from a power cut when this returns; raises OSError.
+
+        An id stands for its content, so that a blob which is there already is the same.
+        """
+        for blob_id, data in blobs.items():
+            path = self.blob_path(blob_id)
+            if not os.path.exists(path):
+                write_file(path + ".tmp", data)
+                os.rename(path + ".tmp", path)
+        sync_folder(self.path)
 
     def remove(self) -> None:
         """Remove the folder and all that is in it; one that is gone already is fine."""

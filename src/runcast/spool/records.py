@@ -14,11 +14,12 @@ _GALLOP_BYTES = 4096
 
 
 class Block:
-    """Consecutive records with one header: their time (µs), stream, flag, and texts."""
+    """Consecutive records with one header: their offset, time (µs), stream, flag, and texts."""
 
-    __slots__ = ("_body", "_separator", "full", "stream", "time")
+    __slots__ = ("_body", "_separator", "full", "offset", "stream", "time")
 
-    def __init__(self, header: bytes, body: bytes) -> None:
+    def __init__(self, header: bytes, body: bytes, offset: int) -> None:
+        self.offset = offset
         self.time = _micros(header)
         self.stream = header[31:37].decode("ascii")
         self.full = header[38:39] == b"F"
@@ -54,8 +55,11 @@ def whole_records(data: bytes) -> int:
     return data.rfind(b"\n") + 1
 
 
-def blocks(data: bytes) -> Iterator[Block | Broken]:
-    """Split whole records into blocks, in order; what is no record comes as Broken."""
+def blocks(data: bytes, offset: int = 0) -> Iterator[Block | Broken]:
+    """Split whole records into blocks, in order; what is no record comes as Broken.
+
+    `offset` is where `data` begins in the spool.
+    """
     start = 0
     size = len(data)
     while start < size:
@@ -68,7 +72,7 @@ def blocks(data: bytes) -> Iterator[Block | Broken]:
             yield Broken(end + 1 - start)
         else:
             end = _last_alike(data, header, end)
-            yield from _block(data, header, start, end)
+            yield from _block(data, header, start, end, offset)
         start = end + 1
 
 
@@ -95,17 +99,20 @@ def _last_alike(data: bytes, header: bytes, end: int) -> int:
     return end
 
 
-def _block(data: bytes, header: bytes, start: int, end: int) -> Iterator[Block | Broken]:
+def _block(
+    data: bytes, header: bytes, start: int, end: int, offset: int
+) -> Iterator[Block | Broken]:
     body = data[start + HEADER_BYTES : end]
     if body.count(b"\n") == body.count(b"\n" + header):
-        yield Block(header, body)
+        yield Block(header, body, offset + start)
         return
     # A clock that stepped back can repeat a header with other records in between.
     for line in data[start:end].split(b"\n"):
         if len(line) >= HEADER_BYTES and _is_header(line[:HEADER_BYTES]):
-            yield Block(line[:HEADER_BYTES], line[HEADER_BYTES:])
+            yield Block(line[:HEADER_BYTES], line[HEADER_BYTES:], offset + start)
         else:
             yield Broken(len(line) + 1)
+        start += len(line) + 1
 
 
 def _micros(header: bytes) -> int:
