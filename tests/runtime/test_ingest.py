@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from runcast.core.errors import StaleCheckpoint, Unavailable
 from runcast.core.events import Draft, run_log
 from runcast.core.runs import Run
+from runcast.runtime.approvals import Approvals
 from runcast.runtime.ingest import CHUNK_BYTES, Budget, Ingest
+from runcast.spool.folder import RunFolder
 from runcast.stores import open_store
 
 HEADER = b"2026-11-21T08:57:30.123456789Z stdout F "
@@ -35,7 +37,8 @@ def spool(tmp_path: Path) -> Path:
 
 
 async def open_ingest(store, spool):
-    ingest = Ingest(store, Budget(), await store.get("r"), str(spool))
+    folder = RunFolder(spool.parent)
+    ingest = Ingest(store, Budget(), await store.get("r"), folder, Approvals(store, "r"))
     await ingest.open()
     return ingest
 

@@ -2,16 +2,27 @@
 
 import asyncio
 import os
+from collections.abc import Iterator
+from typing import NamedTuple
 
+import structlog
+
+from runcast.core.errors import Conflict
 from runcast.core.events import Draft, Entry, run_log
 from runcast.core.runs import Run
-from runcast.parsers import new_parser
+from runcast.parsers import Parser, Saved, new_parser
+from runcast.runtime.approvals import Approvals
 from runcast.runtime.clock import now
-from runcast.spool.records import MAX_RECORD_BYTES, blocks, whole_records
+from runcast.runtime.spill import spill
+from runcast.spool.folder import RunFolder
+from runcast.spool.records import MAX_RECORD_BYTES, Block, Broken, blocks, whole_records
 from runcast.stores import Advance, Checkpoint, Store
 
 CHUNK_BYTES = 2 * MAX_RECORD_BYTES  # always holds a whole record, and keeps a parse under 1 ms
 CHUNKS_IN_FLIGHT = 16  # of all runs together: 2 MiB of raw text at most
+STORAGE_RETRY_S = 0.25
+
+log = structlog.get_logger(__name__)
 
 
 class Budget(asyncio.Semaphore):
@@ -21,6 +32,14 @@ class Budget(asyncio.Semaphore):
         super().__init__(CHUNKS_IN_FLIGHT)
 
 
+class _Step(NamedTuple):
+    """What was read and parsed, until it is committed; a parser cannot be asked twice."""
+
+    entries: list[Entry]
+    checkpoint: Checkpoint
+    more: bool
+
+
 class Ingest:
     """Reads a spool from its checkpoint on and commits what it says together with the progress.
 
@@ -28,14 +47,18 @@ class Ingest:
     crash between any two steps neither loses nor doubles a line.
     """
 
-    def __init__(self, store: Store, budget: Budget, run: Run, spool: str) -> None:
+    def __init__(
+        self, store: Store, budget: Budget, run: Run, folder: RunFolder, approvals: Approvals
+    ) -> None:
+        self.parser: Parser = new_parser(run.dialect)
         self._store = store
         self._budget = budget
         self._log = run_log(run.id)
         self._run_id = run.id
-        self._spool = spool
-        self._parser = new_parser(run.dialect)
+        self._folder = folder
+        self._approvals = approvals
         self._checkpoint = Checkpoint()
+        self._step: _Step | None = None
         self._fd: int | None = None
 
     @property
@@ -45,7 +68,13 @@ class Ingest:
 
     async def open(self) -> None:
         """Continue where the last commit left off."""
-        self._checkpoint = await self._store.checkpoint(self._run_id)
+        await self._approvals.load()
+        checkpoint = self._checkpoint = await self._store.checkpoint(self._run_id)
+        if checkpoint.state_version == self.parser.version:
+            saved = Saved(checkpoint.open, checkpoint.state)
+        else:
+            saved = Saved(checkpoint.open, b"")
+        self.parser.restore(saved, self._from_open(checkpoint))
 
     def close(self) -> None:
         """Close the spool."""
@@ -53,53 +82,122 @@ class Ingest:
             os.close(self._fd)
             self._fd = None
 
-    async def drain(self) -> None:
-        """Commit everything that the spool has; storage errors are raised and lose nothing."""
-        while await self._step():
+    async def drain(self) -> bool:
+        """Commit everything that the spool has; tell whether there was anything.
+
+        Storage errors are raised and lose nothing.
+        """
+        offset = self.offset
+        while await self._advance():
             pass
+        return self.offset != offset
+
+    async def finish(self) -> None:
+        """Commit what the end of the output completes; call it once the spool is read."""
+        if self._step is None:
+            entries = await self._kept(self.parser.finish())
+            self._step = _Step(entries, self._checkpoint_at(self.offset), more=False)
+        await self._commit(self._step)
+        self._step = None
 
     def ending(self, spool_bytes: int | None) -> tuple[list[Entry], Advance]:
         """Return what goes into the commit that ends the run: last entries and the checkpoint.
 
         `spool_bytes` is the size the runner recorded; a spool that is shorter now lost its end
-        to a power cut, which is said with a `gap`.
+        to a power cut, which is said with a `gap`. Approvals that still wait are withdrawn.
         """
-        entries: list[Entry] = []
+        entries = self._approvals.withdrawals(now())
         lost = (spool_bytes or 0) - self.offset
         if lost > 0:
             entries.append(Draft(now(), "gap", {"reason": "truncated", "bytes": lost}))
         finished = Checkpoint(offset=self.offset, finished=True)
         return entries, Advance(self.offset, finished)
 
-    async def _step(self) -> bool:
+    async def _advance(self) -> bool:
         """Commit the next chunk; tell whether there may be more."""
         async with self._budget:
-            data = self._read()
-            size = whole_records(data)
-            if size == 0 and len(data) < CHUNK_BYTES:
-                return await self._check_size(data)
-            # A full chunk without a newline is no spool of ours: step over it, say so.
-            size = size or len(data)
-            entries = self._parser.feed(blocks(data[:size]))
-            await self._commit(entries, self.offset + size)
-            return len(data) == CHUNK_BYTES
+            if self._step is None:
+                self._step = await self._next()
+            if self._step is None:
+                return False
+            step = self._step
+            await self._commit(step)
+            self._step = None
+            return step.more
 
-    def _read(self) -> bytes:
+    async def _next(self) -> _Step | None:
+        data = self._read(self.offset)
+        size = whole_records(data)
+        if size == 0 and len(data) < CHUNK_BYTES:
+            return self._shrunk(data)
+        # A full chunk without a newline is no spool of ours: step over it, say so.
+        size = size or len(data)
+        long = bool(self._checkpoint.open) or b" P " in data
+        entries = self.parser.feed(blocks(data[:size], self.offset))
+        if long:
+            entries = await self._kept(entries)
+        checkpoint = self._checkpoint_at(self.offset + size)
+        return _Step(entries, checkpoint, len(data) == CHUNK_BYTES)
+
+    def _checkpoint_at(self, offset: int) -> Checkpoint:
+        saved = self.parser.save()
+        return Checkpoint(
+            offset=offset,
+            open=dict(saved.open),
+            state=saved.state,
+            state_version=self.parser.version,
+        )
+
+    async def _kept(self, entries: list[Entry]) -> list[Entry]:
+        """Move what is too long into blobs, which are safe from a power cut before any event."""
+        entries, blobs = spill(entries)
+        while blobs:
+            try:
+                await asyncio.to_thread(self._folder.keep_blobs, blobs)
+                break
+            except OSError as error:
+                log.warning("ingest.waits", run=self._run_id, error=str(error))
+                await asyncio.sleep(STORAGE_RETRY_S)
+        return entries
+
+    def _read(self, offset: int) -> bytes:
         if self._fd is None:
             try:
-                self._fd = os.open(self._spool, os.O_RDONLY | os.O_CLOEXEC)
+                self._fd = os.open(self._folder.output_path, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
                 return b""
-        return os.pread(self._fd, CHUNK_BYTES, self.offset)
+        return os.pread(self._fd, CHUNK_BYTES, offset)
 
-    async def _check_size(self, data: bytes) -> bool:
+    def _from_open(self, checkpoint: Checkpoint) -> Iterator[Block | Broken]:
+        """Read again what lies between the start of an open line and the checkpoint."""
+        if not checkpoint.open:
+            return
+        offset = min(start for start, _ in checkpoint.open.values())
+        while offset < checkpoint.offset:
+            data = self._read(offset)[: checkpoint.offset - offset]
+            size = whole_records(data)
+            if not size:
+                return
+            yield from blocks(data[:size], offset)
+            offset += size
+
+    def _shrunk(self, data: bytes) -> _Step | None:
         """Step back to the end of a spool that shrank: never read it again from its start."""
         if data or self._fd is None or (size := os.fstat(self._fd).st_size) >= self.offset:
-            return False
-        await self._commit([Draft(now(), "gap", {"reason": "truncated"})], size)
-        return False
+            return None
+        gap = Draft(now(), "gap", {"reason": "truncated"})
+        return _Step([gap], self._checkpoint_at(size), more=False)
 
-    async def _commit(self, entries: list[Entry], offset: int) -> None:
-        checkpoint = Checkpoint(offset=offset)
-        await self._store.append(self._log, entries, advance=Advance(self.offset, checkpoint))
-        self._checkpoint = checkpoint
+    async def _commit(self, step: _Step) -> None:
+        advance = Advance(self.offset, step.checkpoint)
+        while True:
+            entries = self._approvals.admit(step.entries)
+            try:
+                await self._store.append(self._log, entries, advance=advance)
+                break
+            except Conflict as error:
+                if error.code != "approval_settled":
+                    raise
+                await self._approvals.load()
+        self._approvals.committed(entries)
+        self._checkpoint = step.checkpoint

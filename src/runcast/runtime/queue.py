@@ -1,7 +1,7 @@
 """The queue: first come, first run, so many at a time."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from runcast.config import Settings
 from runcast.core.errors import Unavailable
 from runcast.core.events import run_log
 from runcast.core.runs import Run
+from runcast.runtime.attendance import Policy
 from runcast.runtime.clock import now
 from runcast.runtime.execution import Execution, Here
 from runcast.runtime.logs import Logs
@@ -33,7 +34,7 @@ class Queue:
         self._store = store
         self._logs = logs
         self._folders = folders
-        self._here = Here()
+        self._here = Here(_policy(settings))
         self._tasks: set[asyncio.Task[None]] = set()
         self._kicked = asyncio.Event()
         self._unsettled = True
@@ -59,6 +60,16 @@ class Queue:
         """See a running run through to its end, from wherever it stands."""
         self.executions[run.id] = self._execution(run)
         self._keep(asyncio.create_task(self._run(run)))
+
+    @property
+    def unknown_lines(self) -> Mapping[str, int]:
+        """How many lines of runs that ran here nobody understood, by dialect."""
+        return self._here.unknown_lines
+
+    def fed(self, run_id: str) -> None:
+        """Deliver what was committed for a run's stdin, if it runs here."""
+        if (execution := self.executions.get(run_id)) is not None:
+            execution.fed()
 
     def settle(self) -> None:
         """Look for queued runs that were cancelled while storage refused to say so."""
@@ -137,6 +148,14 @@ class Queue:
             self._here.runners.poll()
             for execution in self.executions.values():
                 execution.look()
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(
+        progress_s=settings.runs.progress_interval_ms / 1000,
+        expire_s=settings.approvals.expire_s,
+        linger_s=settings.runs.linger_s,
+    )
 
 
 async def marked(store: Store) -> AsyncIterator[Run]:

@@ -1,7 +1,7 @@
 """The runtime: everything a surface may do with runs, in one place."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,19 @@ from runcast.core.events import Draft, Event, run_log
 from runcast.core.limits import PAGE_BYTES, READ_BYTES
 from runcast.core.runs import Run
 from runcast.core.times import format_time, parse_duration
+from runcast.runtime.approvals import Answer
+from runcast.runtime.catalogue import list_agents, list_tools
 from runcast.runtime.clock import now
 from runcast.runtime.data_dir import DataDir, absolute
+from runcast.runtime.interaction import answer_approval, find_blob, send
 from runcast.runtime.logs import Logs
 from runcast.runtime.output import RawOutput
 from runcast.runtime.queue import Queue, cancel_queued
 from runcast.runtime.recovery import recover
 from runcast.runtime.retention import PruneLimits, prune, remove
 from runcast.runtime.submit import Defaults, RunSpec, submit
-from runcast.stores import RunFilter, Store
+from runcast.spool.folder import RunFolder
+from runcast.stores import Approval, RunFilter, Store
 
 RETENTION_S = 60.0
 OUTPUT_THREADS = 2
@@ -67,7 +71,13 @@ class Runtime:
 
         `open_files` is the limit that commands get instead of this process's own.
         """
-        defaults = Defaults(str(absolute(Path())), settings.runs.grace_s, open_files)
+        defaults = Defaults(
+            str(absolute(Path())),
+            settings.runs.grace_s,
+            open_files,
+            agents=settings.agents,
+            tools=settings.tools,
+        )
         data_dir = DataDir(settings)
         try:
             store = await data_dir.open_store(settings)
@@ -169,6 +179,48 @@ class Runtime:
             execution.cancel()
         return run
 
+    async def approvals(self, run_id: str) -> Sequence[Approval]:
+        """Return what a run has asked, in order; raise NotFound."""
+        await self.store.get(run_id)
+        return await self.store.approvals(run_id)
+
+    async def answer(self, run_id: str, approval_id: str, answer: Answer) -> Run:
+        """Answer an approval, durably: the first answer counts, and the agent gets it.
+
+        Raises NotFound, or Conflict: `approval_settled`, `input_closed`, `run_ended`.
+        """
+        run = await self.store.get(run_id)
+        await answer_approval(self.store, self._folder(run), run, approval_id, answer)
+        self._queue.fed(run_id)
+        return await self.store.get(run_id)
+
+    async def send(self, run_id: str, text: str, *, newline: bool = True, eof: bool = False) -> Run:
+        """Give a run input, durably: in order, to the command or as the agent's next prompt.
+
+        Raises NotFound, BadRequest, or Conflict: `input_closed`, `run_ended`.
+        """
+        run = await self.store.get(run_id)
+        await send(self.store, self._folder(run), run, text, newline=newline, eof=eof)
+        self._queue.fed(run_id)
+        return await self.store.get(run_id)
+
+    def blob(self, run: Run, blob_id: str) -> Path:
+        """Return where a blob of a run is kept; raise NotFound."""
+        return find_blob(self._folder(run), blob_id)
+
+    def tools(self) -> Sequence[dict[str, Any]]:
+        """List the tools that can be run."""
+        return list_tools(self.settings)
+
+    def agents(self) -> Sequence[dict[str, Any]]:
+        """List the agents that can be run."""
+        return list_agents(self.settings)
+
+    @property
+    def unknown_lines(self) -> Mapping[str, int]:
+        """How many lines of agents nobody understood since the start, by dialect."""
+        return self._queue.unknown_lines
+
     async def delete(self, run_id: str) -> None:
         """Remove a run for good; raise NotFound or Conflict `run_active`."""
         run = await self.store.get(run_id)
@@ -223,6 +275,9 @@ class Runtime:
             },
             "positions": {"head": positions.head, "floor": positions.floor},
         }
+
+    def _folder(self, run: Run) -> RunFolder:
+        return RunFolder(self.data_dir.runs / run.key)
 
     def _forget(self, run_ids: Sequence[str], floor: int) -> None:
         for run_id in run_ids:

@@ -1,0 +1,186 @@
+"""Attendance: what the owner of a run does for it beside reading what it says."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+
+from runcast.agents.control import Control, control
+from runcast.core.errors import Conflict, Unavailable
+from runcast.core.events import Draft, run_log
+from runcast.core.runs import Run
+from runcast.parsers import Parser
+from runcast.runtime.approvals import Approvals, settling
+from runcast.runtime.clock import now
+from runcast.runtime.stdin import StdinDelivery
+from runcast.spool.folder import RunFolder
+from runcast.stores import Stdin, Store
+
+RETRY_S = 0.25  # after storage refused
+_NEVER = float("inf")
+_MICROS = 1_000_000
+
+log = structlog.get_logger(__name__)
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """The times of an attendance, in seconds.
+
+    Between two `progress` events; until an approval expires; and how long an agent may live on
+    in silence after its last word.
+    """
+
+    progress_s: float = 5
+    expire_s: float = 3600
+    linger_s: float = 30
+
+
+class Attendance:
+    """Looks after one running run: its stdin, approvals, progress, and an end that must come.
+
+    All of it is one task that sleeps until something is due or `wake` is called. Works from the
+    store and the folder, so that another server can take over at any point.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        run: Run,
+        folder: RunFolder,
+        parser: Parser,
+        approvals: Approvals,
+        policy: Policy,
+        hung: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.control = control(run.dialect) if run.stdin in ("pipe", "agent") else None
+        self._store = store
+        self._run = run
+        self._log = run_log(run.id)
+        self._folder = folder
+        self._parser = parser
+        self._approvals = approvals
+        self._policy = policy
+        self._hung = hung
+        self._stdin = StdinDelivery(store, run, folder)
+        self._wake = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._grown_at = self._loop.time()
+        self._linger_until = _NEVER
+        self._retry_at = _NEVER
+        self._progress_at = _NEVER
+        if parser.account() is not None:
+            self._progress_at = self._loop.time() + policy.progress_s
+
+    @property
+    def needed(self) -> bool:
+        """Whether there is anything to do: plain commands without input are left alone."""
+        return self._parser.account() is not None or self._run.stdin in ("pipe", "agent")
+
+    def wake(self) -> None:
+        """Look what is to be done now."""
+        self._wake.set()
+
+    def grown(self) -> None:
+        """Note that the run has said something."""
+        self._grown_at = self._loop.time()
+        self._wake.set()
+
+    async def attend(self) -> None:
+        """Do what is due, for as long as this is not cancelled."""
+        chores = (self._stdin.deliver, self._expire, self._report, self._after_word)
+        while True:
+            self._wake.clear()
+            self._retry_at = _NEVER
+            for chore in chores:
+                await self._try(chore)
+            try:
+                async with asyncio.timeout_at(self._due()):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def interrupt(self) -> bool:
+        """Ask the agent to stop in its own way; False if it has none or cannot be reached."""
+        if self.control is None or self._stdin.ended:
+            return False
+        try:
+            await self._store.append(self._log, (), stdin=Stdin(self.control.interrupt()))
+            await self._stdin.deliver()
+        except (Unavailable, Conflict, OSError):
+            return False
+        return True
+
+    def progress(self) -> list[Draft]:
+        """Make the `progress` event of this moment; none for what is no agent."""
+        account = self._parser.account()
+        if account is None:
+            return []
+        time = now()
+        elapsed = max(0, time - (self._run.started_at or time)) / _MICROS
+        data = {"phase": account.phase, "tool_calls": account.tool_calls}
+        return [Draft(time, "progress", data | {"elapsed_s": round(elapsed, 1)})]
+
+    async def _try(self, chore: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await chore()
+        except (Unavailable, OSError) as error:
+            log.warning("run.attendance_waits", run=self._run.id, error=str(error))
+            self._retry_at = self._loop.time() + RETRY_S
+        except Conflict as error:
+            # Somebody was faster: an answer, the end of the input, the end of the run.
+            log.info("run.attendance_refused", run=self._run.id, error=error.message)
+            await self._approvals.load()
+
+    def _due(self) -> float | None:
+        due = min(self._retry_at, self._progress_at, self._linger_until, self._expiry())
+        return None if due == _NEVER else due
+
+    def _expiry(self) -> float:
+        """Return when the oldest approval expires, by the loop's clock."""
+        pending = self._approvals.pending()
+        if not pending:
+            return _NEVER
+        waited = (now() - pending[0].time) / _MICROS
+        return self._loop.time() + self._policy.expire_s - waited
+
+    async def _expire(self) -> None:
+        deadline = now() - int(self._policy.expire_s * _MICROS)
+        message = f"nobody answered within {self._policy.expire_s:g} seconds"
+        for approval in self._approvals.pending():
+            if approval.time > deadline:
+                return
+            draft = settling(approval, "expired", now())
+            answer = _denial(self.control, approval.data, message)
+            if self._stdin.ended:
+                answer = None
+            await self._store.append(self._log, [draft], stdin=answer)
+            self._approvals.committed([draft])
+            await self._stdin.deliver()
+
+    async def _report(self) -> None:
+        if self._loop.time() < self._progress_at:
+            return
+        self._progress_at += self._policy.progress_s
+        await self._store.append(self._log, self.progress())
+
+    async def _after_word(self) -> None:
+        account = self._parser.account()
+        if account is None or account.word is None:
+            self._linger_until = _NEVER
+            return
+        if self._run.stdin == "agent" and not self._stdin.ended:
+            await self._store.append(self._log, (), stdin=Stdin(b"", last=True))
+            await self._stdin.deliver()
+        if self._run.stdin == "pipe" and not self._stdin.ended:
+            return  # it waits for its next prompt, as it should
+        self._linger_until = self._grown_at + self._policy.linger_s
+        if self._loop.time() >= self._linger_until:
+            self._linger_until = _NEVER
+            await self._hung()
+
+
+def _denial(control: Control | None, data: dict[str, object], message: str) -> Stdin | None:
+    if control is None:
+        return None
+    return Stdin(control.answer(data, "deny", message, None))

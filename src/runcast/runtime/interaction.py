@@ -1,0 +1,106 @@
+"""What is said to a running run: input, and answers to what its agent asks."""
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+from runcast.agents.control import Control, control
+from runcast.core.errors import BadRequest, Conflict, NotFound
+from runcast.core.events import Draft, Entry, run_log
+from runcast.core.runs import Run
+from runcast.runtime.approvals import STATES, Answer, settling
+from runcast.runtime.clock import now
+from runcast.runtime.spill import spill, unspill
+from runcast.spool.folder import RunFolder
+from runcast.stores import Approval, Stdin, Store
+
+_PIPED = ("pipe", "agent")
+_BLOB_ID = re.compile(r"[0-9a-f]{32}")
+
+
+async def answer_approval(
+    store: Store, folder: RunFolder, run: Run, approval_id: str, answer: Answer
+) -> None:
+    """Settle an approval and queue the answer for the agent, in one commit.
+
+    Raises NotFound, or Conflict if it is settled already or the agent cannot be told.
+    """
+    approval = await _find(store, run, approval_id)
+    listening = control(run.dialect) if run.stdin in _PIPED else None
+    if listening is None:
+        raise Conflict(
+            "input_closed",
+            f"run {run.id} cannot be answered: it needs an agent that takes answers on its stdin",
+        )
+    asked = await asyncio.to_thread(_whole, folder, approval)
+    said = listening.answer(asked, answer.decision, answer.message, answer.input)
+    state = STATES[answer.decision]
+    draft = settling(approval, state, now(), message=answer.message, input=answer.input)
+    entries = await _kept(folder, [draft])
+    await store.append(run_log(run.id), entries, stdin=Stdin(said))
+
+
+async def send(
+    store: Store, folder: RunFolder, run: Run, text: str, *, newline: bool, eof: bool
+) -> None:
+    """Queue input for a run and record it as an `input` event, in one commit.
+
+    An agent that takes prompts on its stdin gets the text as its next one. Raises BadRequest if
+    there is nothing to send, or Conflict if the run takes no input.
+    """
+    _check_open(run)
+    if not text and not eof:
+        raise BadRequest("bad_request", "text: must not be empty", {"field": "text"})
+    data = _input(control(run.dialect) if run.agent else None, text, newline=newline)
+    entries = await _kept(folder, [Draft(now(), "input", {"text": text})] if text else [])
+    await store.append(run_log(run.id), entries, stdin=Stdin(data, last=eof))
+
+
+def find_blob(folder: RunFolder, blob_id: str) -> Path:
+    """Return the file of a blob; raise NotFound."""
+    path = Path(folder.blob_path(blob_id)) if _BLOB_ID.fullmatch(blob_id) else None
+    if path is None or not path.is_file():
+        raise NotFound("not_found", f"there is no blob {blob_id!r} of this run")
+    return path
+
+
+def _check_open(run: Run) -> None:
+    if run.ended:
+        raise Conflict("run_ended", f"run {run.id} has already ended: {run.status}")
+    if run.stdin != "pipe":
+        raise Conflict("input_closed", f'run {run.id} takes no input; start it with stdin "pipe"')
+    if run.stdin_ended:
+        raise Conflict("input_closed", f"the input of run {run.id} was ended with eof")
+
+
+def _input(listening: Control | None, text: str, *, newline: bool) -> bytes:
+    if text and listening is not None:
+        return listening.prompt(text)
+    try:
+        return (text + "\n" if newline and text else text).encode()
+    except UnicodeEncodeError:
+        problem = "text: has a character that no UTF-8 can carry"
+        raise BadRequest("bad_request", problem, {"field": "text"}) from None
+
+
+async def _find(store: Store, run: Run, approval_id: str) -> Approval:
+    for approval in await store.approvals(run.id):
+        if approval.id == approval_id:
+            break
+    else:
+        raise NotFound("not_found", f"run {run.id} has asked nothing with the id {approval_id!r}")
+    if approval.state != "pending":
+        raise Conflict("approval_settled", f"this approval has been settled: {approval.state}")
+    return approval
+
+
+def _whole(folder: RunFolder, approval: Approval) -> Any:
+    return unspill(approval.data, lambda blob_id: find_blob(folder, blob_id).read_bytes())
+
+
+async def _kept(folder: RunFolder, entries: list[Entry]) -> list[Entry]:
+    entries, blobs = spill(entries)
+    if blobs:
+        await asyncio.to_thread(folder.keep_blobs, blobs)
+    return entries
