@@ -18,12 +18,16 @@ RUNS = "/api/v1/runs"
 
 
 @pytest.fixture
-async def runtime(data_dir: Path) -> AsyncIterator[Runtime]:
-    settings = Settings(
+def settings(data_dir: Path) -> Settings:
+    return Settings(
         data_dir=str(data_dir),
         queue=Queue(max_concurrent_runs=2),
         auth=Auth(allowed_hosts=["box.lan"], allowed_origins=["https://tools.example"]),
     )
+
+
+@pytest.fixture
+async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
     runtime = await Runtime.open(settings)
     yield runtime
     runtime.draining = False

@@ -37,10 +37,10 @@ SUBMISSIONS: list[tuple[Any, str]] = [
     ({"command": ["echo", "a\0b"]}, "command"),
     ({"command": {"0": "echo"}}, "command"),
     ({"tool": "grep", "args": {}}, "tool"),
-    ({"tool": "grep"}, "tool"),
-    ({"agent": "claude", "prompt": "hi"}, "agent"),
+    ({"tool": ["grep"]}, "tool"),
+    ({"agent": "nobody", "prompt": "hi"}, "agent"),
+    ({"agent": "claude", "prompt": "hi", "dialect": "claude"}, "dialect"),
     ({"external": True}, "external"),
-    ({**GOOD, "agent": "claude"}, "agent"),
     ({**GOOD, "comand": 1}, "comand"),
     ({**GOOD, "id": ""}, "id"),
     ({**GOOD, "id": "../x"}, "id"),
@@ -114,11 +114,11 @@ async def test_a_body_that_is_no_object_is_told_so(api: httpx2.AsyncClient, body
 
 DURATION = "must be seconds or a duration such as 90s, 15m, 12h or 7d"
 SAID: list[tuple[dict[str, Any], str]] = [
-    ({}, "command: is missing"),
+    ({}, "command: give exactly one of command, tool, agent"),
     ({"command": "ls -l"}, 'command: must be a list of words, such as ["ls", "-l"]'),
     ({**GOOD, "timeout": 3}, "timeout: unknown field; did you mean timeout_s?"),
     ({**GOOD, "zzzz": 3}, "zzzz: unknown field"),
-    ({**GOOD, "agent": "claude"}, "agent: not available yet; give a command"),
+    ({"external": True}, "external: not available yet; give a command"),
     ({**GOOD, "stdin": "tty"}, 'stdin: must be "pipe" or {"text": "what the command reads"}'),
     ({**GOOD, "timeout_s": 0}, "timeout_s: must be more than 0 and at most 316224000 seconds"),
     ({**GOOD, "grace_s": -1}, "grace_s: must be between 0 and 316224000 seconds"),
@@ -231,30 +231,36 @@ async def test_a_bad_query_names_the_parameter(
     assert error.message.startswith(name)
 
 
-PATHS = [
-    ("GET", ""),
-    ("DELETE", ""),
-    ("POST", "/cancel"),
-    ("POST", "/stop"),
-    ("GET", "/events"),
-    ("GET", "/output"),
-    ("GET", "/stream"),
+PATHS: list[tuple[str, str, Any]] = [
+    ("GET", "", None),
+    ("DELETE", "", None),
+    ("POST", "/cancel", None),
+    ("POST", "/stop", None),
+    ("GET", "/events", None),
+    ("GET", "/output", None),
+    ("GET", "/stream", None),
+    ("POST", "/input", {"text": "hello"}),
+    ("GET", "/approvals", None),
+    ("POST", "/approvals/a", {"decision": "allow"}),
+    ("GET", "/blobs/0123456789abcdef0123456789abcdef", None),
 ]
 
 
-@pytest.mark.parametrize(("method", "path"), PATHS)
-async def test_an_unknown_run_is_not_found(api: httpx2.AsyncClient, method: str, path: str) -> None:
-    answer = await api.request(method, f"{RUNS}/no-such-run{path}")
+@pytest.mark.parametrize(("method", "path", "body"), PATHS)
+async def test_an_unknown_run_is_not_found(
+    api: httpx2.AsyncClient, method: str, path: str, body: Any
+) -> None:
+    answer = await api.request(method, f"{RUNS}/no-such-run{path}", json=body)
     problem = {"code": "not_found", "message": "there is no run no-such-run"}
     assert (answer.status_code, answer.json()["error"]) == (404, problem)
 
 
-@pytest.mark.parametrize(("method", "path"), PATHS)
+@pytest.mark.parametrize(("method", "path", "body"), PATHS)
 @pytest.mark.parametrize("run_id", ["-x", "a..b", "%00", "%2e%2e", "a%0Ab", "%C3%A4", "x" * 129])
 async def test_a_bad_id_is_refused_everywhere(
-    api: httpx2.AsyncClient, method: str, path: str, run_id: str
+    api: httpx2.AsyncClient, method: str, path: str, body: Any, run_id: str
 ) -> None:
-    answer = await api.request(method, f"{RUNS}/{run_id}{path}")
+    answer = await api.request(method, f"{RUNS}/{run_id}{path}", json=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_id")
 
 
@@ -298,6 +304,12 @@ WRONG_METHODS = [
     ("POST", f"{RUNS}/x", "DELETE, GET"),
     ("GET", f"{RUNS}/x/cancel", "POST"),
     ("POST", f"{RUNS}/x/output", "GET, HEAD"),
+    ("GET", f"{RUNS}/x/input", "POST"),
+    ("DELETE", f"{RUNS}/x/approvals", "GET"),
+    ("GET", f"{RUNS}/x/approvals/a/b", "POST"),
+    ("PUT", f"{RUNS}/x/blobs/ff", "GET, HEAD"),
+    ("POST", "/api/v1/tools", "GET"),
+    ("POST", "/api/v1/agents", "GET"),
     ("POST", "/healthz", "GET, HEAD"),
     ("POST", "/docs", "GET, HEAD"),
 ]

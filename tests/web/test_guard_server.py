@@ -2,10 +2,13 @@
 
 import re
 import socket
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import httpx2
+import pytest
 
+from tests.support.runs import wait_ended
 from tests.support.server import Server
 
 START = b'{"command": ["true"]}'
@@ -47,11 +50,29 @@ def get(target: str, *headers: str, version: str = "1.1") -> bytes:
     return "\r\n".join([f"GET {target} HTTP/{version}", *headers, "", ""]).encode()
 
 
-def runs_of(client: httpx2.Client) -> list[str]:
-    return [run["id"] for run in client.get("/api/v1/runs").json()["runs"]]
+Started = Callable[[], set[str]]
 
 
-def test_no_request_for_another_host_gets_through(server: Server, client: httpx2.Client) -> None:
+@pytest.fixture
+def server(shared_server: Server) -> Server:
+    return shared_server
+
+
+@pytest.fixture
+def started(client: httpx2.Client) -> Iterator[Started]:
+    """The runs that are there since the test began; it leaves none of them running."""
+
+    def listed() -> set[str]:
+        page = client.get("/api/v1/runs", params={"limit": 500}).json()
+        return {run["id"] for run in page["runs"]}
+
+    before = listed()
+    yield lambda: listed() - before
+    for run_id in listed() - before:
+        wait_ended(client, run_id)
+
+
+def test_no_request_for_another_host_gets_through(server: Server, started: Started) -> None:
     own = f"127.0.0.1:{server.port}"
     foreign = {
         "two hosts, ours last": post("Host: evil.example", f"Host: {own}"),
@@ -76,14 +97,14 @@ def test_no_request_for_another_host_gets_through(server: Server, client: httpx2
     assert {name: answer[:2] for name, answer in answers.items()} == dict.fromkeys(
         foreign, (403, "forbidden_host")
     )
-    assert runs_of(client) == []
+    assert not started()
 
 
-def test_a_request_for_this_host_gets_through(server: Server, client: httpx2.Client) -> None:
+def test_a_request_for_this_host_gets_through(server: Server, started: Started) -> None:
     for host in ("127.0.0.1", "LOCALHOST", "[::1]"):
         assert talk(server, post(f"Host: {host}:{server.port}")).status == 201
         assert talk(server, post(f"Host: \t {host}\t")).status == 201
-    assert len(runs_of(client)) == 6
+    assert len(started()) == 6
 
 
 def test_targets_that_are_no_path_are_answered_and_harm_nothing(
@@ -101,7 +122,7 @@ def test_targets_that_are_no_path_are_answered_and_harm_nothing(
     assert "Traceback" not in server.output.read_text()
 
 
-def test_what_a_foreign_page_can_send_starts_nothing(server: Server, client: httpx2.Client) -> None:
+def test_what_a_foreign_page_can_send_starts_nothing(server: Server, started: Started) -> None:
     own = f"Host: 127.0.0.1:{server.port}"
     page = "Origin: http://evil.example"
     plain = post(own).replace(b"application/json", b"text/plain;charset=UTF-8")
@@ -125,7 +146,7 @@ def test_what_a_foreign_page_can_send_starts_nothing(server: Server, client: htt
     answer = talk(server, preflight.encode())
     assert answer.status == 403
     assert "access-control" not in answer.text.lower()
-    assert runs_of(client) == []
+    assert not started()
 
 
 def handshake(host: str, *headers: str, path: str = "/ws") -> bytes:
@@ -154,7 +175,7 @@ def test_a_foreign_websocket_is_refused_with_403_instead_of_101(server: Server) 
 
 
 def test_a_body_is_cut_off_at_its_limit_however_it_is_framed(
-    server: Server, client: httpx2.Client
+    server: Server, started: Started
 ) -> None:
     own = f"Host: 127.0.0.1:{server.port}"
     declared = post(own).replace(b"Content-Length: 21", b"Content-Length: 1073741824")
@@ -164,7 +185,7 @@ def test_a_body_is_cut_off_at_its_limit_however_it_is_framed(
     assert talk(server, chunked + 17 * chunk)[:2] == (413, "body_too_large")
     both = post(own, "Transfer-Encoding: chunked")
     assert talk(server, both).status in {0, 400}
-    assert runs_of(client) == []
+    assert not started()
 
 
 def test_streams_are_hardened_too(server: Server, client: httpx2.Client) -> None:

@@ -55,6 +55,16 @@ async def test_metrics_are_those_of_the_table_and_of_the_process(
     assert families["runcast_event_bytes_committed"].samples[0].value > 0
 
 
+async def test_lines_that_no_parser_understood_are_counted_by_dialect(
+    api: httpx2.AsyncClient, run: RunCommand
+) -> None:
+    said = '{"type": "result", "subtype": "success", "is_error": false, "result": "done"}'
+    await run("printf", "%s\\n", '{"type": "of tomorrow"}', "{torn", said, dialect="claude")
+    families = text_string_to_metric_families((await api.get("/metrics")).text)
+    (unknown,) = (each for each in families if each.name == "runcast_parser_unknown_lines")
+    assert {each.labels["dialect"]: each.value for each in unknown.samples} == {"claude": 2}
+
+
 async def test_two_applications_have_metrics_of_their_own(
     api: httpx2.AsyncClient, runtime: Runtime
 ) -> None:
@@ -73,16 +83,22 @@ async def description(api: httpx2.AsyncClient) -> dict[str, Any]:
 
 async def test_the_description_lists_every_path(api: httpx2.AsyncClient) -> None:
     assert set((await description(api))["paths"]) == {
+        "/api/v1/agents",
         "/api/v1/runs",
         "/api/v1/runs/stream/all",
         "/api/v1/runs/{run_id}",
+        "/api/v1/runs/{run_id}/approvals",
+        "/api/v1/runs/{run_id}/approvals/{approval_id}",
+        "/api/v1/runs/{run_id}/blobs/{blob_id}",
         "/api/v1/runs/{run_id}/cancel",
         "/api/v1/runs/{run_id}/events",
+        "/api/v1/runs/{run_id}/input",
         "/api/v1/runs/{run_id}/output",
         "/api/v1/runs/{run_id}/stop",
         "/api/v1/runs/{run_id}/stream",
         "/api/v1/prune",
         "/api/v1/status",
+        "/api/v1/tools",
         "/healthz",
         "/metrics",
         "/readyz",
@@ -114,7 +130,8 @@ async def test_the_docs_page_shows_all_that_is_described(api: httpx2.AsyncClient
         assert f'<h3 id="{name}">' in page
         assert all(f"<code>{field}</code>" in page for field in model["properties"])
     anchors = set(re.findall(r'id="([^"]*)"', page))
-    assert set(re.findall(r'href="#([^"]*)"', page)) == anchors - {"Submission", "Prune"}
+    bodies = {"Decision", "InputText", "Prune", "Submission"}
+    assert set(re.findall(r'href="#([^"]*)"', page)) == anchors - bodies
 
 
 async def test_the_docs_page_loads_nothing_and_runs_nothing(api: httpx2.AsyncClient) -> None:

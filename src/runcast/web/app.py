@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runcast.core.errors import NotFound
 from runcast.runtime.runtime import Runtime
-from runcast.web import operations, output, runs, streams
+from runcast.web import agents, interaction, operations, output, runs, streams
 from runcast.web.docs import docs_page
 from runcast.web.guard import Guard
 from runcast.web.problems import HANDLERS
@@ -28,9 +28,9 @@ def create_app(runtime: Runtime) -> ASGIApp:
     app.state.runtime = runtime
     app.state.streams = Streams(runtime.settings.api.sse)
     app.router.default = _nowhere
-    for router in (runs.router, output.router, streams.router, operations.router):
+    for surface in (runs, interaction, output, streams, agents, operations):
         # Flat, not as nested routers: a wrong method is answered with all methods of its path.
-        app.router.routes.extend(router.routes)
+        app.router.routes.extend(surface.router.routes)
     app.add_route("/docs", docs_page(app.openapi), include_in_schema=False)
     auth = runtime.settings.auth
     host = runtime.settings.streaming.host

@@ -1,6 +1,6 @@
 """Operating the server: health, metrics and status."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastapi import APIRouter
@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
-from runcast.runtime.logs import Logs
+from runcast.runtime.runtime import Runtime
 from runcast.web.answers import JsonAnswer, JsonRoute
 from runcast.web.routes import AnyRuntime, WorkingRuntime, problems
 from runcast.web.schemas import Healthy, StatusAnswer
@@ -25,6 +25,8 @@ METRICS: dict[str, str] = {
     "runcast_log_position": "Position of the newest event.",
     "runcast_events_committed": "Events committed since the server started.",
     "runcast_event_bytes_committed": "Bytes of events committed since the server started.",
+    "runcast_parser_unknown_lines": "Lines of agents that were not understood and kept as they "
+    "are, by dialect, since the server started.",
 }
 
 router = APIRouter(route_class=JsonRoute, tags=["operations"])
@@ -65,19 +67,30 @@ async def show_status(request: Request, _runtime: WorkingRuntime) -> Response:
     return JsonAnswer(await _status(request))
 
 
+def _labelled(
+    kind: type[GaugeMetricFamily | CounterMetricFamily],
+    name: str,
+    label: str,
+    counts: Mapping[str, int],
+) -> Metric:
+    family = kind(name, METRICS[name], labels=[label])
+    for value, count in counts.items():
+        family.add_metric([value], count)
+    return family
+
+
 class _Snapshot(Collector):
     """The values of one scrape."""
 
-    def __init__(self, logs: Logs, status: dict[str, Any]) -> None:
-        self._logs = logs
+    def __init__(self, runtime: Runtime, status: dict[str, Any]) -> None:
+        self._runtime = runtime
         self._status = status
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric of METRICS."""
-        runs = GaugeMetricFamily("runcast_runs", METRICS["runcast_runs"], labels=["status"])
-        for status, count in self._status["runs"].items():
-            runs.add_metric([status], count)
-        yield runs
+        yield _labelled(GaugeMetricFamily, "runcast_runs", "status", self._status["runs"])
+        unknown = self._runtime.unknown_lines
+        yield _labelled(CounterMetricFamily, "runcast_parser_unknown_lines", "dialect", unknown)
         for name, value in {
             "runcast_runs_max": self._status["queue"]["max"],
             "runcast_streams": self._status["streams"],
@@ -85,8 +98,8 @@ class _Snapshot(Collector):
         }.items():
             yield GaugeMetricFamily(name, METRICS[name], value)
         for name, value in {
-            "runcast_events_committed": self._logs.events_committed,
-            "runcast_event_bytes_committed": self._logs.bytes_committed,
+            "runcast_events_committed": self._runtime.logs.events_committed,
+            "runcast_event_bytes_committed": self._runtime.logs.bytes_committed,
         }.items():
             yield CounterMetricFamily(name, METRICS[name], value)
 
@@ -100,6 +113,6 @@ class _Snapshot(Collector):
 async def metrics(request: Request, runtime: AnyRuntime) -> Response:
     """Show numbers for Prometheus, those of the process included."""
     registry = CollectorRegistry()
-    registry.register(_Snapshot(runtime.logs, await _status(request)))
+    registry.register(_Snapshot(runtime, await _status(request)))
     ProcessCollector(registry=registry)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

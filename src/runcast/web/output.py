@@ -1,17 +1,19 @@
-"""Raw output over HTTP: the bytes a command printed, whole or a range of them."""
+"""Raw output and blobs over HTTP: bytes of a run, whole or a range of them."""
 
-import re
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Query
-from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+import fastapi
+from fastapi import APIRouter, Query
+from starlette.responses import Response
 
-from runcast.web.problems import answer_problem
+from runcast.core.errors import NotFound
+from runcast.core.limits import READ_BYTES
+from runcast.web.ranges import BYTES, AskedBytes, answer_bytes
 from runcast.web.routes import RunId, WorkingRuntime, problems
-
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII | re.IGNORECASE)
-_BINARY = {"content": {"text/plain": {"schema": {"type": "string", "format": "binary"}}}}
 
 router = APIRouter(prefix="/api/v1", tags=["runs"])
 
@@ -21,59 +23,58 @@ router = APIRouter(prefix="/api/v1", tags=["runs"])
     "/runs/{run_id}/output",
     response_class=Response,
     response_description="The bytes.",
-    responses={
-        200: _BINARY,
-        206: {**_BINARY, "description": "The bytes of the range."},
-        **problems(400, 404, 416),
-    },
+    responses={**BYTES, **problems(400, 404, 416)},
 )
 async def read_output(
-    request: Request,
     run_id: RunId,
     runtime: WorkingRuntime,
+    asked: AskedBytes,
     stream: Annotated[
         Literal["stdout", "stderr"] | None,
         Query(description="One stream; both, in the order they were read, if absent."),
     ] = None,
-    range_header: Annotated[
-        str | None, Header(alias="Range", description="One range, as in `bytes=0-499`.")
-    ] = None,
-    if_range: Annotated[str | None, Header(description="Nothing matches it: sends all.")] = None,
 ) -> Response:
     """Download what a command printed so far, byte for byte."""
     output = runtime.output(await runtime.get(run_id), stream)
-    size = await output.size()
-    headers = {
-        "accept-ranges": "bytes",
-        "content-disposition": f'attachment; filename="{run_id}.{stream or "output"}.txt"',
-    }
-    status, wanted = 200, range(size)
-    part = None if if_range or range_header is None else _part(range_header, size)
-    if part is not None:
-        if not part:
-            headers = {"content-range": f"bytes */{size}"}
-            message = f"the output has {size} bytes"
-            return answer_problem(416, "range_not_satisfiable", message, headers=headers)
-        status, wanted = 206, part
-        headers["content-range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
-    headers["content-length"] = str(len(wanted))
-    if request.method == "HEAD":
-        return Response(None, status, headers, "text/plain")
-    chunks = output.chunks(wanted.start, wanted.stop)
-    return StreamingResponse(chunks, status, headers, "text/plain")
+    return await answer_bytes(output, asked, f"{run_id}.{stream or 'output'}.txt")
 
 
-def _part(header: str, size: int) -> range | None:
-    """Read a `Range` header: None if it is not one range of bytes, empty if beyond the end.
+class _File:
+    """The bytes of a file that no longer changes."""
 
-    RFC 9110 section 14.2 lets a server ignore a range that it does not understand.
-    """
-    match = _RANGE.fullmatch(header.strip())
-    if match is None or match[0].endswith("=-"):
-        return None
-    first, last = match.groups()
-    if not first:
-        return range(max(size - int(last), 0), size)
-    if last and int(last) < int(first):
-        return None
-    return range(int(first), min(int(last) + 1, size) if last else size)
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def size(self) -> int:
+        try:
+            return (await asyncio.to_thread(self._path.stat)).st_size
+        except FileNotFoundError:
+            raise NotFound("not_found", "the run has just been deleted") from None
+
+    async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        while start < stop and (piece := await asyncio.to_thread(self._read, start, stop)):
+            start += len(piece)
+            yield piece
+
+    def _read(self, start: int, stop: int) -> bytes:
+        # Opened for each piece, so that a download that is given up holds nothing open.
+        with self._path.open("rb", buffering=0) as file:
+            return os.pread(file.fileno(), min(READ_BYTES, stop - start), start)
+
+
+@router.head("/runs/{run_id}/blobs/{blob_id}", include_in_schema=False)
+@router.get(
+    "/runs/{run_id}/blobs/{blob_id}",
+    response_class=Response,
+    response_description="The text, in UTF-8.",
+    responses={**BYTES, **problems(400, 404, 416)},
+)
+async def read_blob(
+    run_id: RunId,
+    blob_id: Annotated[str, fastapi.Path(description="The `id` in an event's `<field>_blob`.")],
+    runtime: WorkingRuntime,
+    asked: AskedBytes,
+) -> Response:
+    """Download the whole of a text that was too long for its event, which has its beginning."""
+    path = runtime.blob(await runtime.get(run_id), blob_id)
+    return await answer_bytes(_File(path), asked, f"{run_id}.{blob_id}.txt")

@@ -68,12 +68,6 @@ async def _on_error(_request: Request, error: Exception) -> Response:
     return problem(error)
 
 
-def wrong_field(name: str, message: str) -> BadRequest:
-    """Make the error for a field or parameter; its details are `{"field": name}`."""
-    name = name[:_NAME_CHARACTERS]
-    return BadRequest("bad_request", f"{name}: {message}", {"field": name})
-
-
 async def _on_invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     faults = error.errors()

@@ -13,10 +13,10 @@ from runcast.web.schemas import Problem
 
 _MEANINGS = {
     400: "The request cannot be understood; the message names what is wrong.",
-    404: "There is no such run, or it was deleted.",
-    409: "The run is not in a state that allows this, or its id is taken.",
+    404: "There is no such run, or no such part of it; or it was deleted.",
+    409: "The run is not in a state that allows this, its id is taken, or somebody was first.",
     410: "The cursor points where nothing is.",
-    416: "The range lies beyond the output.",
+    416: "The range lies beyond the end.",
 }
 _ANY_OTHER = "Any other problem: a request that the guard refuses, a server that is stopping."
 

@@ -10,12 +10,12 @@ from pydantic import AfterValidator, BaseModel
 from starlette.responses import Response
 
 from runcast.core.cursor import parse_cursor
+from runcast.core.errors import BadRequest
 from runcast.core.limits import LIST_LIMIT, PAGE_EVENTS
 from runcast.core.runs import STATUSES, Run, Source, Status, public_run
 from runcast.core.times import parse_time
 from runcast.stores import RunFilter
 from runcast.web.answers import JsonAnswer, JsonRoute, public_event
-from runcast.web.problems import wrong_field
 from runcast.web.routes import RunId, WorkingRuntime, problems
 from runcast.web.schemas import EventPage, Removed, RunAnswer, RunList
 from runcast.web.submission import Prune, Submission
@@ -42,7 +42,7 @@ async def submit(submission: Submission, runtime: WorkingRuntime) -> Response:
 def _statuses(text: str) -> str:
     for name in text.split(","):
         if name not in STATUSES:
-            raise wrong_field("status", f"must be some of {', '.join(STATUSES)}")
+            raise BadRequest.of("status", f"must be some of {', '.join(STATUSES)}")
     return text
 
 
@@ -96,7 +96,7 @@ def _read_token(token: str) -> int:
     try:
         (order,) = _ORDER.unpack(base64.urlsafe_b64decode(token + "="))
     except (ValueError, struct.error):
-        raise wrong_field("page_token", "not one that this server gave out") from None
+        raise BadRequest.of("page_token", "not one that this server gave out") from None
     return int(order)
 
 

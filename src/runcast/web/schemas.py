@@ -4,7 +4,7 @@ Answers are built from core values and not run through these models; the tests c
 answer fits its model.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -100,6 +100,62 @@ class EventPage(Answer):
     events: list[EventShown]
     next_after: int = Field(description="The cursor of the next page.")
     at_end: bool = Field(description="Whether the log had nothing more when it was read.")
+
+
+class ApprovalShown(Answer):
+    """Something an agent asks leave for."""
+
+    # Agents say more of what they ask, each in its own words.
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    tool: str = Field(description="What it wants to use.")
+    input: Any = Field(description="What it wants to give it.")
+    state: Literal["pending", "allowed", "denied", "expired", "withdrawn"]
+    asked_at: Time
+
+
+class ApprovalList(Answer):
+    """A run's approvals, in the order they were asked for."""
+
+    approvals: list[ApprovalShown]
+
+
+class ArgumentShown(Answer):
+    """An argument of a tool or agent."""
+
+    required: bool
+    default: str | None = Field(description="What it is if not given.")
+    pattern: str | None = Field(description="What it must match.")
+
+
+class ToolShown(Answer):
+    """A configured command template."""
+
+    name: str
+    dialect: str = Field(description="How its output is understood.")
+    arguments: dict[str, ArgumentShown]
+
+
+class ToolList(Answer):
+    """What `tool` may be."""
+
+    tools: list[ToolShown]
+
+
+class AgentShown(Answer):
+    """A coding agent that can be started."""
+
+    name: str
+    driver: str = Field(description="Which kind of agent it is.")
+    dialect: str = Field(description="How its output is understood.")
+    arguments: dict[str, ArgumentShown]
+
+
+class AgentList(Answer):
+    """What `agent` may be."""
+
+    agents: list[AgentShown]
 
 
 class Removed(Answer):

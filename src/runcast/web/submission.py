@@ -23,12 +23,12 @@ from pydantic import (
 from runcast.core.errors import BadRequest
 from runcast.core.limits import MAX_POSITION
 from runcast.core.times import parse_duration
+from runcast.runtime.approvals import Answer
 from runcast.runtime.retention import PruneLimits
 from runcast.runtime.submit import RunSpec
-from runcast.web.problems import wrong_field
 
 MAX_SECONDS = 10 * 366 * 86_400  # ten years: beyond it, clocks and timers overflow
-MAX_NESTING = 64  # of metadata; every reader of it has a recursion limit somewhere
+MAX_NESTING = 64  # of free JSON; every reader of it has a recursion limit somewhere
 ID_PATTERN = r"^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"  # for readers; the runtime checks
 _DURATION_SCHEMA = {
     "type": "string",
@@ -38,11 +38,11 @@ _DURATION_SCHEMA = {
 
 
 def _named(info: ValidationInfo, message: str) -> BadRequest:
-    return wrong_field(info.field_name or "", message)
+    return BadRequest.of(info.field_name or "", message)
 
 
 def _words(value: object, info: ValidationInfo) -> object:
-    if isinstance(value, list) and all(isinstance(word, str) for word in value):
+    if value is None or (isinstance(value, list) and all(isinstance(word, str) for word in value)):
         return value
     raise _named(info, 'must be a list of words, such as ["ls", "-l"]')
 
@@ -79,14 +79,14 @@ def _duration(value: object, info: ValidationInfo) -> float | None:
     return value
 
 
-def _metadata(metadata: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-    if _is_deeper(metadata, MAX_NESTING):
+def _storable(value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    if _is_deeper(value, MAX_NESTING):
         raise _named(info, f"must not be nested deeper than {MAX_NESTING} levels")
     try:
-        msgspec.msgpack.encode(metadata)
+        msgspec.msgpack.encode(value)
     except OverflowError:
         raise _named(info, "whole numbers must fit 64 bits") from None
-    return metadata
+    return value
 
 
 def _is_deeper(value: object, levels: int) -> bool:
@@ -101,6 +101,11 @@ def _schema_of_seconds(least: str) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [number, _DURATION_SCHEMA, {"type": "null"}]})
 
 
+Words = Annotated[
+    list[str],
+    Field(json_schema_extra={"minItems": 1, "prefixItems": [{"type": "string", "minLength": 1}]}),
+]
+Free = Annotated[dict[str, Any], AfterValidator(_storable)]
 Id = Annotated[str, Field(json_schema_extra={"pattern": ID_PATTERN})]
 Seconds = Annotated[float | None, BeforeValidator(_seconds), _schema_of_seconds("minimum")]
 SomeSeconds = Annotated[
@@ -120,11 +125,11 @@ class Body(BaseModel):
     def _refuse_unknown_fields(cls, body: Any) -> Any:
         for name in body if isinstance(body, dict) else ():
             if name in cls.not_yet:
-                raise wrong_field(name, "not available yet; give a command")
+                raise BadRequest.of(name, "not available yet; give a command")
             if name not in cls.model_fields:
                 meant = difflib.get_close_matches(name, cls.model_fields, 1)
                 hint = f"; did you mean {meant[0]}?" if meant else ""
-                raise wrong_field(name, f"unknown field{hint}")
+                raise BadRequest.of(name, f"unknown field{hint}")
         return body
 
 
@@ -137,16 +142,25 @@ class StdinText(BaseModel):
 
 
 class Submission(Body):
-    """A command to run."""
+    """What to run: a command, a tool or an agent."""
 
-    not_yet = frozenset({"tool", "args", "agent", "prompt", "external"})
+    not_yet = frozenset({"external"})
 
-    command: Annotated[list[str], BeforeValidator(_words)] = Field(
-        description="The program and its arguments; no shell is involved.",
-        json_schema_extra={"minItems": 1, "prefixItems": [{"type": "string", "minLength": 1}]},
+    command: Annotated[Words | None, BeforeValidator(_words)] = Field(
+        None, description="The program and its arguments; no shell is involved."
     )
+    tool: str | None = Field(None, description="Instead of `command`: a tool of `/api/v1/tools`.")
+    args: dict[str, str] = Field({}, description="The tool's arguments, by name.")
+    agent: str | None = Field(
+        None, description="Instead of `command`: an agent of `/api/v1/agents`."
+    )
+    prompt: str | None = Field(None, description="What the agent is asked to do.")
     id: Id | None = Field(None, description="The run's id; made by the server if absent.")
-    dialect: str = Field("lines", description="How the output is understood.")
+    dialect: str | None = Field(
+        None,
+        description="How a command's output is understood, `lines` if absent; tools and agents "
+        "have their own.",
+    )
     cwd: str | None = Field(
         None, description="An absolute path; the folder the server was started in if absent."
     )
@@ -162,12 +176,10 @@ class Submission(Body):
     )
     stdin: Annotated[Literal["pipe"] | StdinText | None, BeforeValidator(_stdin)] = Field(
         None,
-        description="`{text}`: this and no more; `pipe`: stays open, though nothing can be "
-        "sent to it yet.",
+        description="`{text}`: this and no more; `pipe`: what is sent to the run's `input`, for an "
+        "agent as further prompts.",
     )
-    metadata: Annotated[dict[str, Any], AfterValidator(_metadata)] = Field(
-        {}, description="Kept with the run and given back."
-    )
+    metadata: Free = Field({}, description="Kept with the run and given back.")
 
     def spec(self) -> RunSpec:
         """Return what the runtime is asked for."""
@@ -175,6 +187,30 @@ class Submission(Body):
         if isinstance(self.stdin, StdinText):
             return RunSpec(**fields, stdin="text", stdin_text=self.stdin.text)
         return RunSpec(**fields, stdin=self.stdin)
+
+
+class InputText(Body):
+    """Text for a run, or the end of its input, or both."""
+
+    text: str = Field("", description="May be empty only with `eof`.")
+    newline: bool = Field(True, description="Put a newline behind the text, if there is one.")
+    eof: bool = Field(False, description="Nothing comes after this.")
+
+
+class Decision(Body):
+    """What a person says to an agent that asks for leave."""
+
+    decision: Literal["allow", "deny"]
+    message: str | None = Field(None, description="Why; the agent is told.")
+    input: Free | None = Field(
+        None, description="With `allow`: what the tool is to be given instead of what was asked."
+    )
+
+    def answer(self) -> Answer:
+        """Return what the runtime is told."""
+        if self.input is not None and self.decision == "deny":
+            raise BadRequest.of("input", "goes with allow: what is denied takes no input")
+        return Answer(decision=self.decision, message=self.message, input=self.input)
 
 
 class Prune(Body):
