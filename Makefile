@@ -16,9 +16,10 @@ STATE := .run
 run: .venv/runtime-installed
 	@$(BIN)/python scripts/run_demo.py $(STATE)
 
+# Hundreds of processes are started: without the variable, none has to compile runcast again.
 test: .venv/dev-installed
 	@scripts/setup-tests
-	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term
 
 check: .venv/dev-installed
 	$(BIN)/ruff check
@@ -49,7 +50,7 @@ pins: .venv/dev-installed
 	$(PIN) --constraint requirements/dev.txt --output-file requirements/runtime.txt
 
 clean:
-	rm -rf .venv .run tests/browser/node_modules
+	rm -rf .venv .run tests/browser/node_modules tests/agents_real/node_modules
 
 .venv/made:
 	@scripts/make-venv
@@ -59,6 +60,7 @@ clean:
 	@scripts/install runtime
 	@touch $@
 
+# What developing needs holds all that running needs, in the same versions.
 .venv/dev-installed: requirements/dev.txt pyproject.toml | .venv/made
 	@scripts/install dev
-	@touch $@
+	@touch $@ .venv/runtime-installed

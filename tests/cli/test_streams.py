@@ -15,6 +15,11 @@ from tests.support.waiting import until
 Said = subprocess.CompletedProcess[str]
 
 
+@pytest.fixture
+def server(shared_server: Server) -> Server:
+    return shared_server
+
+
 def shell(url: str, script: str, cwd: Path | None = None) -> Said:
     """Run a script in which `runcast` is the command line."""
     return subprocess.run(
@@ -34,6 +39,18 @@ def assert_one_line(said: Said, code: int, text: str) -> None:
     assert text in said.stderr
     assert said.stderr.startswith("runcast: ")
     assert said.stderr.count("\n") == 1
+
+
+def end(client: Client, run_id: str) -> None:
+    client.cancel(run_id)
+    assert client.get_run(run_id, wait_s=20)["status"] == "cancelled"
+
+
+def end_demo(client: Client, said: str) -> None:
+    """End the run that `runcast demo` spoke of, once it has printed something."""
+    run_id = said.splitlines()[0].split()[-1]
+    until(lambda: client.get_run(run_id)["last_seq"] >= 3, "the demo to print")
+    end(client, run_id)
 
 
 NOWHERE = f"http://127.0.0.1:{free_port()}"
@@ -107,15 +124,17 @@ def test_closed_and_full_streams_do_not_change_what_a_command_does(
     assert (said.returncode, said.stdout, said.stderr) == (code, "", error)
 
 
-@pytest.mark.parametrize("option", ["", "--detach"])
-def test_a_run_whose_output_finds_no_room_goes_on_and_is_named(server: Server, option: str) -> None:
-    words = f"run --id full {option} -- sh -c 'echo hi; exec sleep 60'"
+@pytest.mark.parametrize(("option", "run_id"), [("", "full"), ("--detach", "detached")])
+def test_a_run_whose_output_finds_no_room_goes_on_and_is_named(
+    server: Server, option: str, run_id: str
+) -> None:
+    words = f"run --id {run_id} {option} -- sh -c 'echo hi; exec sleep 60'"
     said = shell(server.url, f"runcast {words} >/dev/full")
-    left = "run full goes on, end it with: runcast cancel full"
+    left = f"run {run_id} goes on, end it with: runcast cancel {run_id}"
     assert_one_line(said, 125, f"No space left on device; {left}")
     with Client(server.url) as client:
-        until(lambda: client.get_run("full")["status"] == "running", "the run to start")
-        client.cancel("full")
+        until(lambda: client.get_run(run_id)["status"] == "running", "the run to start")
+        end(client, run_id)
 
 
 def test_the_input_of_a_run_is_utf_8_in_every_locale(server: Server) -> None:
@@ -126,11 +145,15 @@ def test_the_input_of_a_run_is_utf_8_in_every_locale(server: Server) -> None:
 
 
 def test_commands_to_go_on_with_name_the_server_that_was_given(server: Server) -> None:
-    said = shell(NOWHERE, f"runcast demo --server {server.url}")
-    follow = said.stdout.splitlines()[-1].removeprefix("follow   ")
-    assert follow.endswith(f" --server {server.url}")
-    assert shell(NOWHERE, follow).stdout.endswith("without an end")
-    assert "--server" not in shell(server.url, "runcast demo").stdout
+    with Client(server.url) as client:
+        said = shell(NOWHERE, f"runcast demo --server {server.url}").stdout
+        follow = said.splitlines()[-1].removeprefix("follow   ")
+        assert follow.endswith(f" --server {server.url}")
+        end_demo(client, said)
+        assert "building" in shell(NOWHERE, follow).stdout
+        said = shell(server.url, "runcast demo").stdout
+        assert "--server" not in said
+        end_demo(client, said)
 
 
 def test_logs_say_where_output_is_missing() -> None:

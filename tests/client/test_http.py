@@ -45,6 +45,32 @@ def test_the_last_page_ends_a_list() -> None:
         assert client.list_runs(100) == [{"id": "a"}]
 
 
+def test_input_and_answers_are_sent_to_their_places() -> None:
+    with ScriptedServer(lambda _: answer(202, {"run": {"id": "a"}})) as server:
+        with Client(server.url) as client:
+            assert client.send("a", "go on") == {"id": "a"}
+            assert client.send("a", "", newline=False, eof=True) == {"id": "a"}
+            assert client.approve("a", "q/1", "allow") == {"id": "a"}
+            assert client.approve("a", "q/1", "deny", "why?") == {"id": "a"}
+        asked = [(r.method, r.path, msgspec.json.decode(r.body)) for r in server.requests]
+    given, asked_of = "/api/v1/runs/a/input", "/api/v1/runs/a/approvals/q%2F1"
+    assert asked == [
+        ("POST", given, {"text": "go on", "newline": True, "eof": False}),
+        ("POST", given, {"text": "", "newline": False, "eof": True}),
+        ("POST", asked_of, {"decision": "allow"}),
+        ("POST", asked_of, {"decision": "deny", "message": "why?"}),
+    ]
+
+
+def test_approvals_agents_and_tools_are_lists() -> None:
+    lists = {"approvals": [{"id": "q"}], "agents": [{"name": "x"}], "tools": []}
+    with ScriptedServer(lambda _: answer(200, lists)) as server, Client(server.url) as client:
+        assert client.approvals("a") == [{"id": "q"}]
+        assert (client.agents(), client.tools()) == ([{"name": "x"}], [])
+        paths = [request.path for request in server.requests]
+    assert paths == ["/api/v1/runs/a/approvals", "/api/v1/agents", "/api/v1/tools"]
+
+
 def test_deleting_and_pruning_say_what_they_did() -> None:
     def script(request: Request) -> bytes:
         return answer(204) if request.method == "DELETE" else answer(200, {"removed": 3})

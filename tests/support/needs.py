@@ -6,14 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 BROWSER_CLIENTS = Path(__file__).parents[1] / "browser"
+AGENTS = Path(__file__).parents[1] / "agents_real"
 
 
 def _program(name: str) -> Callable[[], str | None]:
     return lambda: None if shutil.which(name) else f"the program {name} is not installed"
 
 
-def _npm_package(name: str) -> Callable[[], str | None]:
-    folder = BROWSER_CLIENTS / "node_modules" / name
+def _npm_package(name: str, project: Path = BROWSER_CLIENTS) -> Callable[[], str | None]:
+    folder = project / "node_modules" / name
     return lambda: None if folder.is_dir() else f"the npm package {name} is not installed"
 
 
@@ -24,6 +25,7 @@ def _root() -> str | None:
 # Name of a part -> what tells why it is missing, or None when it is there.
 PARTS: dict[str, Callable[[], str | None]] = {
     "chromium": _program("chromium"),
+    "claude": _npm_package("@anthropic-ai/claude-code", AGENTS),
     "curl": _program("curl"),
     "eventsource": _npm_package("eventsource"),
     "make": _program("make"),

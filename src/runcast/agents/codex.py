@@ -3,6 +3,7 @@
 from runcast.agents import Launch
 from runcast.agents.words import check_not_interactive, flags, prompt_word
 from runcast.config_agents import AgentOptions
+from runcast.core.errors import BadRequest
 
 
 class CodexDriver:
@@ -13,6 +14,8 @@ class CodexDriver:
     def launch(self, prompt: str, options: AgentOptions, *, interactive: bool) -> Launch:
         """Put the prompt last, after `--`."""
         check_not_interactive(interactive)
+        if prompt == "-":
+            raise BadRequest.of("prompt", "'-' alone means standard input to codex, even here")
         command = [
             *(options.command or ["codex"]),
             *("exec", "--json"),

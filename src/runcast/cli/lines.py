@@ -1,10 +1,13 @@
-"""Writing `log` frames as the bytes that the command printed, each to its own stream."""
+"""Writing what a run says to the standard streams: raw output as it came, the rest for people."""
 
 from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
+from runcast.cli.render import Look, Shown, dress
 from runcast.cli.terminal import clean
+
+PIPE_WIDTH = 200  # columns of what is cut, where no terminal sets them
 
 
 def log_bytes(data: Mapping[str, Any]) -> bytes:
@@ -21,11 +24,23 @@ def clean_bytes(data: Mapping[str, Any]) -> bytes:
 
 
 class Sink:
-    """Where the lines of one stream go."""
+    """Where the lines of one stream go.
 
-    def __init__(self, file: BinaryIO, *, exact: bool) -> None:
+    On a terminal, what is shown of events is always clean; a command's own output is so unless
+    it must be `exact`. Anywhere else both are left as they are.
+    """
+
+    def __init__(
+        self, file: BinaryIO, *, exact: bool, coloured: bool = True, width: int | None = None
+    ) -> None:
+        terminal = file.isatty()
         self.file = file
-        self.bytes_of = log_bytes if exact or not file.isatty() else clean_bytes
+        self.look = Look(
+            cleaned=terminal,
+            coloured=terminal and coloured,
+            width=width or PIPE_WIDTH,
+        )
+        self.bytes_of = clean_bytes if terminal and not exact else log_bytes
 
 
 class LineWriter:
@@ -38,17 +53,22 @@ class LineWriter:
         self._sinks = sinks
         self._stream = ""
         self._parts: list[bytes] = []
+        self._last: dict[str, bytes] = {}
 
     def add(self, data: Mapping[str, Any]) -> None:
         """Take a `log` frame's data; streams without a sink are left out."""
         stream = data["stream"]
         sink = self._sinks.get(stream)
+        if sink is not None:
+            self._append(stream, sink.bytes_of(data))
+
+    def show(self, shown: Shown) -> None:
+        """Take what is shown of an event; it starts on a line of its own."""
+        sink = self._sinks.get(shown.stream)
         if sink is None:
             return
-        if stream != self._stream:
-            self.flush()
-            self._stream = stream
-        self._parts.append(sink.bytes_of(data))
+        text = dress(shown, sink.look).encode()
+        self._append(shown.stream, text if self._at_line_start(shown.stream) else b"\n" + text)
 
     def flush(self) -> None:
         """Write what was collected; raises BrokenPipeError once nobody reads."""
@@ -57,4 +77,16 @@ class LineWriter:
         file = self._sinks[self._stream].file
         file.write(b"".join(self._parts))
         file.flush()
+        self._last[self._stream] = self._parts[-1]
         self._parts.clear()
+
+    def _append(self, stream: str, text: bytes) -> None:
+        if stream != self._stream:
+            self.flush()
+            self._stream = stream
+        self._parts.append(text)
+
+    def _at_line_start(self, stream: str) -> bool:
+        pending = self._parts if stream == self._stream else ()
+        last = pending[-1] if pending else self._last.get(stream, b"\n")
+        return last.endswith(b"\n")

@@ -4,8 +4,7 @@ import sys
 
 import click
 
-from runcast.cli.lines import LineWriter, Sink
-from runcast.cli.options import example, server_option
+from runcast.cli.options import example, server_option, showing_options
 
 
 @click.command(epilog=example("runcast logs -f nightly-42"))
@@ -21,33 +20,41 @@ from runcast.cli.options import example, server_option
 )
 @click.option("--stdout", "stream", flag_value="stdout", help="Only its standard output.")
 @click.option("--stderr", "stream", flag_value="stderr", help="Only its standard error.")
-@click.option("--raw", is_flag=True, help="Leave terminal control sequences in.")
+@click.option("--raw", is_flag=True, help="Leave control sequences in its output.")
+@showing_options
 def logs(
-    server: str, run_id: str, *, follow: bool, since_seq: int, stream: str | None, raw: bool
+    server: str,
+    run_id: str,
+    *,
+    follow: bool,
+    since_seq: int,
+    stream: str | None,
+    raw: bool,
+    **showing: bool,
 ) -> None:
-    """Show what a run has printed.
+    """Show what a run has printed, or an agent said and did.
 
-    Its standard error goes to standard error, unless that alone is asked for. On a terminal,
-    control sequences other than colours are removed, since a command may print what other
-    programs or people sent it. In a pipe or file every byte is kept.
+    Its standard error goes to standard error, unless that alone is asked for; so do errors,
+    questions, and what was sent to the run. On a terminal, control sequences other than colours
+    are removed, since a command may print what other programs or people sent it. In a pipe or
+    file every byte is kept.
     """
+    from runcast.cli.printer import Printer
     from runcast.client.follow import follow_pieces
     from runcast.client.http import Client
 
     outputs = {stream: sys.stdout} if stream else {"stdout": sys.stdout, "stderr": sys.stderr}
-    writer = LineWriter({name: Sink(out.buffer, exact=raw) for name, out in outputs.items()})
+    printer = Printer(
+        outputs, exact=raw, coloured=not showing["no_color"], verbose=showing["verbose"]
+    )
     with Client(server) as client:
         head = client.get_run(run_id)["last_seq"]
         if since_seq >= head and not follow:
             return
         for events in follow_pieces(client, run_id, since_seq):
             for event in events:
-                if event.event == "log":
-                    writer.add(event.data)
-                elif event.event == "gap":
-                    writer.flush()
-                    click.echo(f"runcast: output is missing: {event.data['reason']}", err=True)
+                printer.add(event)
                 if event.id >= head and not follow:
-                    writer.flush()
+                    printer.flush()
                     return
-            writer.flush()
+            printer.flush()

@@ -1,5 +1,7 @@
 """What several commands have in common: the server's address, settings and durations."""
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
@@ -55,6 +57,33 @@ def settings_options(command: Command) -> Command:
     return file(folder(command))
 
 
+def showing_options(command: Command) -> Command:
+    """Add `--verbose` and `--no-color`; the colour is off, too, where NO_COLOR is set."""
+    verbose = click.option(
+        "--verbose", "-v", is_flag=True, help="Show progress and custom events, too."
+    )
+    colour = click.option(
+        "--no-color",
+        is_flag=True,
+        default=lambda: bool(os.environ.get("NO_COLOR")),
+        help="Add no colours; the variable NO_COLOR does the same.",
+    )
+    return verbose(colour(command))
+
+
+def pairs(given: tuple[str, ...], option: str) -> dict[str, str]:
+    """Split NAME=VALUE texts; raise BadParameter for another form."""
+    for pair in given:
+        if "=" not in pair[1:]:
+            raise click.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint=option)
+    return dict(pair.split("=", 1) for pair in given)
+
+
+def read_stdin() -> str:
+    """Read standard input to its end, as UTF-8 and not as the locale has it."""
+    return sys.stdin.buffer.read().decode()
+
+
 def server_was_named() -> bool:
     """Whether the current command was told which server to use, rather than assuming one."""
     source = click.get_current_context().get_parameter_source("server")
@@ -69,6 +98,6 @@ def next_command(words: str) -> str:
     return f"runcast {words} --server {quote(context.params['server'])}"
 
 
-def example(line: str) -> str:
-    """Make the epilog of a command's help: one line to copy."""
-    return f"\b\nExample:\n  {line}"
+def example(*lines: str) -> str:
+    """Make the epilog of a command's help: lines to copy."""
+    return "\n  ".join(("\b\nExample:", *lines))

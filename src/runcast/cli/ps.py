@@ -8,7 +8,7 @@ import click
 
 from runcast.cli.options import example, server_option
 from runcast.cli.tables import table_lines, terminal_width
-from runcast.cli.terminal import plain
+from runcast.cli.terminal import one_line
 from runcast.core.times import format_duration, parse_time
 
 _HEAD = ("ID", "STATUS", "EXIT", "TIME", "COMMAND")
@@ -32,7 +32,8 @@ _ALIVE = "queued,running"
 def ps(server: str, *, everything: bool, limit: int, as_json: bool) -> None:
     """List the queued and running runs, newest first.
 
-    TIME is how long a run has been running, or ran; its wait in the queue does not count.
+    TIME is how long a run has been running, or ran; its wait in the queue does not count. What
+    asks waits for an answer: see `runcast approve`.
     """
     import msgspec
 
@@ -56,8 +57,12 @@ def row(run: dict[str, Any], now: float) -> tuple[str, ...]:
     code = run["signal"] if run["exit_code"] is None else run["exit_code"]
     return (
         run["id"],
-        run["status"] + reason,
+        run["status"] + (_asks(run["pending_approvals"]) or reason),
         "" if code is None else str(code),
         "" if started is None else format_duration(ended - started),
-        " ".join(plain(join(run["command"] or [])).split()),
+        one_line(join(run["command"] or [])),
     )
+
+
+def _asks(pending: int) -> str:
+    return "" if not pending else " (asks)" if pending == 1 else f" (asks {pending})"

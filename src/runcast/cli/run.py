@@ -1,19 +1,26 @@
-"""`runcast run`: submit a command, show what it says, end as it ended."""
+"""`runcast run`: submit a command, an agent or a tool, show what it says, end as it ended."""
 
 import os
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from runcast.cli.interrupts import Detached, Interrupts
-from runcast.cli.lines import LineWriter, Sink
-from runcast.cli.options import Duration, example, next_command, server_option
+from runcast.cli.options import (
+    Duration,
+    example,
+    next_command,
+    server_option,
+    showing_options,
+)
 from runcast.cli.outcome import OWN_ERROR, exit_code, explain
+from runcast.cli.submission import make_spec
+from runcast.cli.terminal import one_line
 
 if TYPE_CHECKING:
+    from runcast.cli.printer import Printer
     from runcast.client.http import Client
 
 PATIENCE_S = 60.0  # a server that restarts is back long before; the run goes on either way
@@ -21,9 +28,19 @@ PATIENCE_S = 60.0  # a server that restarts is back long before; the run goes on
 
 @click.command(
     context_settings={"allow_interspersed_args": False},
-    epilog=example("runcast run -- bash -c 'for i in 1 2 3; do echo $i; sleep 1; done'"),
+    epilog=example(
+        "runcast run -- bash -c 'for i in 1 2 3; do echo $i; sleep 1; done'",
+        "runcast run --agent claude --interactive why does the build fail",
+        "runcast run --tool deploy --arg target=staging",
+    ),
 )
 @server_option
+@click.option(
+    "--agent", metavar="NAME", help="Run this agent; the words are its prompt, - reads it."
+)
+@click.option("--tool", metavar="NAME", help="Run this tool of the server's settings.")
+@click.option("--arg", metavar="NAME=VALUE", multiple=True, help="An argument of the tool.")
+@click.option("--interactive", "-i", is_flag=True, help="Keep its input open for `runcast send`.")
 @click.option("--detach", "-d", is_flag=True, help="Print the run's id and do not wait for it.")
 @click.option("--id", "run_id", metavar="ID", help="Id of the run; otherwise a new UUIDv7.")
 @click.option("--task-id", metavar="ID", help="Task that the run belongs to.")
@@ -33,28 +50,43 @@ PATIENCE_S = 60.0  # a server that restarts is back long before; the run goes on
 @click.option("--grace", type=Duration(), help="Time between asking the run to end and killing it.")
 @click.option("--dialect", metavar="NAME", help="How to read its output; otherwise as plain lines.")
 @click.option("--stdin", metavar="TEXT", help="Text for its standard input; - reads ours.")
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def run(server: str, *, detach: bool, command: tuple[str, ...], **options: Any) -> int:
-    """Run a command and show its output.
+@showing_options
+@click.argument("words", metavar="COMMAND...", nargs=-1, type=click.UNPROCESSED)
+def run(
+    server: str,
+    *,
+    detach: bool,
+    verbose: bool,
+    no_color: bool,
+    words: tuple[str, ...],
+    **options: Any,
+) -> int:
+    """Run a command or an agent and show its output.
 
     Its standard input is empty unless --stdin is given. Ctrl-C leaves it running; twice within 2
-    seconds cancels it.
+    seconds cancels it. With --agent, the words are the prompt; with --tool, there are none.
 
     Ends with the command's own exit code; 128 + n for signal n, 124 after the timeout, 127 if
     there is no such command, 126 if it cannot be executed or its folder not be entered, 125 for
-    errors of runcast, 141 if nobody reads the output any more, 130 if it was cancelled.
+    errors of runcast, 141 if nobody reads the output any more, 130 if it was cancelled. An agent
+    that failed and ended with 0 gives 1.
     """
+    from runcast.cli.printer import Printer
     from runcast.client.http import Client
 
-    spec = make_spec(command, **options)
+    spec = make_spec(words, **options)
     with Client(server) as client:
         run_id = client.start_run(spec)["id"]
         try:
             if detach:
                 click.echo(run_id)
                 return 0
+            if options["interactive"]:
+                _say(f"send it text with: {next_command(f'send {run_id} TEXT')}")
+            outputs = {"stdout": sys.stdout, "stderr": sys.stderr}
+            printer = Printer(outputs, exact=True, coloured=not no_color, verbose=verbose)
             with Interrupts(lambda: _ask(run_id), lambda: _cancel(server, run_id)):
-                return _show(client, run_id)
+                return _show(client, run_id, printer)
         except Detached:
             _say(f"detached; follow it with: {next_command(f'logs -f {run_id}')}")
             return 0
@@ -64,50 +96,16 @@ def run(server: str, *, detach: bool, command: tuple[str, ...], **options: Any) 
             raise
 
 
-def make_spec(command: tuple[str, ...], **options: Any) -> dict[str, Any]:
-    """Make the body that asks for the run; options that were not given are left out."""
-    from runcast.runtime.data_dir import absolute
-
-    # Not through sys.stdin's own decoding, which follows the locale.
-    stdin = sys.stdin.buffer.read().decode() if options["stdin"] == "-" else options["stdin"]
-    spec = {
-        "id": options["run_id"],
-        "command": list(command),
-        "cwd": str(absolute(Path(options["cwd"] or "."))),
-        "env": _variables(options["env"]) or None,
-        "task_id": options["task_id"],
-        "timeout_s": options["timeout"],
-        "grace_s": options["grace"],
-        "dialect": options["dialect"],
-        "stdin": None if stdin is None else {"text": stdin},
-    }
-    return {name: value for name, value in spec.items() if value is not None}
-
-
-def _variables(pairs: tuple[str, ...]) -> dict[str, str]:
-    for pair in pairs:
-        if "=" not in pair[1:]:
-            raise click.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--env")
-    return dict(pair.split("=", 1) for pair in pairs)
-
-
-def _show(client: "Client", run_id: str) -> int:
+def _show(client: "Client", run_id: str, printer: "Printer") -> int:
     from runcast.client.follow import follow_pieces
 
-    writer = LineWriter(
-        {
-            "stdout": Sink(sys.stdout.buffer, exact=True),
-            "stderr": Sink(sys.stderr.buffer, exact=True),
-        }
-    )
     for events in follow_pieces(client, run_id, patience_s=PATIENCE_S):
         for event in events:
-            if event.event == "log":
-                writer.add(event.data)
-            elif event.event == "end" and event.data.get("deleted"):
+            printer.add(event)
+            if event.event == "end" and event.data.get("deleted"):
                 _say(f"run {run_id} was deleted")
                 return OWN_ERROR
-        writer.flush()
+        printer.flush()
     ended = client.get_run(run_id)
     reason = explain(ended)
     if reason is not None:
@@ -134,4 +132,4 @@ def _cancel(server: str, run_id: str) -> None:
 def _say(text: str) -> None:
     # Straight to the descriptor: a signal may have come in the middle of a buffered write.
     with suppress(OSError):
-        os.write(sys.stderr.fileno(), f"runcast: {text}\n".encode())
+        os.write(sys.stderr.fileno(), f"runcast: {one_line(text)}\n".encode())

@@ -27,13 +27,12 @@ def table_lines(
             for number, (cell, size) in enumerate(zip(cells, widths, strict=True))
         ]
         start = "".join(f"{cell}  " for cell in aligned)
-        yield (start + _fit(last, width, len(start))).rstrip()
+        shown = last if width is None else fit(last, max(width - len(start), _LEAST_LAST))
+        yield (start + shown).rstrip()
 
 
-def _fit(text: str, width: int | None, used: int) -> str:
-    if width is None:
-        return text
+def fit(text: str, room: int) -> str:
+    """Cut plain text to `room` columns, the last one showing that something is missing."""
     from rich.cells import cell_len, set_cell_size
 
-    room = max(width - used, _LEAST_LAST)
     return text if cell_len(text) <= room else set_cell_size(text, room - 1) + "…"

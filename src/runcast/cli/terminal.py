@@ -22,3 +22,8 @@ def clean(text: str) -> str:
 def plain(text: str) -> str:
     """Remove everything that would act on a terminal, colours and styles too."""
     return _CONTROL.sub("", text)
+
+
+def one_line(text: str) -> str:
+    """Make one line of plain text, every run of blanks and line ends a single blank."""
+    return " ".join(plain(text).split())

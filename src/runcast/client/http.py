@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import quote
 
 import httpx2
@@ -78,6 +78,45 @@ class Client:
     def cancel(self, run_id: str) -> dict[str, Any]:
         """Ask a run to end; return it as it stands. It has ended once its status says so."""
         return self._run("POST", f"{run_path(run_id)}/cancel")
+
+    def send(
+        self, run_id: str, text: str, *, newline: bool = True, eof: bool = False
+    ) -> dict[str, Any]:
+        """Give a run text to read, after all that was sent before; `eof` ends its input.
+
+        The text is durably queued when this returns.
+        """
+        body = {"text": text, "newline": newline, "eof": eof}
+        return self._run("POST", f"{run_path(run_id)}/input", json=body)
+
+    def approvals(self, run_id: str) -> list[dict[str, Any]]:
+        """Return what a run has asked so far, in order, each with its `state`."""
+        asked: list[dict[str, Any]] = self._json("GET", f"{run_path(run_id)}/approvals")[
+            "approvals"
+        ]
+        return asked
+
+    def approve(
+        self,
+        run_id: str,
+        approval_id: str,
+        decision: Literal["allow", "deny"],
+        message: str | None = None,
+    ) -> dict[str, Any]:
+        """Answer an approval; ApiError if it was answered before, by whoever it was."""
+        body = {"decision": decision} | ({} if message is None else {"message": message})
+        path = f"{run_path(run_id)}/approvals/{quote(approval_id, safe='')}"
+        return self._run("POST", path, json=body)
+
+    def agents(self) -> list[dict[str, Any]]:
+        """Return the agents that runs can be started with."""
+        known: list[dict[str, Any]] = self._json("GET", "/api/v1/agents")["agents"]
+        return known
+
+    def tools(self) -> list[dict[str, Any]]:
+        """Return the tools that runs can be started with, and the arguments they take."""
+        known: list[dict[str, Any]] = self._json("GET", "/api/v1/tools")["tools"]
+        return known
 
     def delete(self, run_id: str) -> None:
         """Remove an ended run with its log and output, for good."""
