@@ -67,6 +67,20 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         server.close()
 
 
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server for the tests of a file that leave it as they found it.
+
+    To use it, the file makes it its `server`; a test that ends it can't.
+    """
+    server = Server(tmp_path_factory.mktemp("shared") / "data", {"RUNCAST__RUNS__GRACE_S": "1"})
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
 @pytest.fixture
 def server(make_server: Callable[..., Server], data_dir: Path) -> Server:
     """A server with the default settings on `data_dir`."""

@@ -18,8 +18,11 @@ SETTINGS = {
     "RUNCAST__TESTING__APPEND_INTERVAL_MS": "5",
     "RUNCAST__QUEUE__MAX_CONCURRENT_RUNS": "8",
 }
-KILLS_A_ROUND = 8
-ROUNDS = [1, pytest.param(13, marks=[pytest.mark.chaos, pytest.mark.timeout(1_800)])]
+# Rounds, kills in each of them, and how many lines a second each talker prints beside its bursts.
+ROUNDS = [
+    (1, 5, 1_000),
+    pytest.param(13, 8, 2_000, marks=[pytest.mark.chaos, pytest.mark.timeout(1_800)]),
+]
 LONGEST_LIFE_S = 0.8
 EXIT_CODES = (0, 3, 42)
 
@@ -27,12 +30,14 @@ EXIT_CODES = (0, 3, 42)
 class Talking:
     """A talking run, and a client that follows it from its start over all restarts."""
 
-    def __init__(self, server: Server, client: httpx2.Client, folder: Path, code: int) -> None:
+    def __init__(
+        self, server: Server, client: httpx2.Client, folder: Path, code: int, rate: int
+    ) -> None:
         self.id = f"{folder.name}-talker-{code}"
         self._record = folder / self.id
         self._server = server
         self.code = code
-        command = child("talker", self._record, folder / "stop", code, 2_000)
+        command = child("talker", self._record, folder / "stop", code, rate)
         submit(client, command, id=self.id)
         self._source = EventSource(server.port, stream_path(self.id))
         self._thread = threading.Thread(target=self._source.read_all, args=(300,), daemon=True)
@@ -70,11 +75,13 @@ def script_that_waits_for(path: Path) -> list[str]:
     return ["bash", "-c", f"echo ready; until [ -e {path} ]; do sleep 0.01; done; echo go; exit 5"]
 
 
-@pytest.mark.parametrize("rounds", ROUNDS)
+@pytest.mark.parametrize(("rounds", "kills", "rate"), ROUNDS)
 def test_nothing_is_lost_or_doubled_however_often_the_server_is_killed(
     make_server: Callable[..., Server],
     tmp_path: Path,
     rounds: int,
+    kills: int,
+    rate: int,
 ) -> None:
     server = make_server(**SETTINGS)
     lines = 0
@@ -82,14 +89,14 @@ def test_nothing_is_lost_or_doubled_however_often_the_server_is_killed(
         for number in range(rounds):
             folder = tmp_path / f"round-{number}"
             folder.mkdir()
-            talkers = [Talking(server, client, folder, code) for code in EXIT_CODES]
-            short_runs = dict(kill_and_restart(server, client) for _ in range(KILLS_A_ROUND))
+            talkers = [Talking(server, client, folder, code, rate) for code in EXIT_CODES]
+            short_runs = dict(kill_and_restart(server, client) for _ in range(kills))
             (folder / "stop").touch()
             lines += sum(talker.check(client) for talker in talkers)
             for run_id, text in short_runs.items():
                 assert wait_ended(client, run_id)["exit_code"] == 6
                 assert printed(read_stream(server.port, run_id)) == text
-    print(f"{rounds * KILLS_A_ROUND} kills, {lines} lines compared")
+    print(f"{rounds * kills} kills, {lines} lines compared")
 
 
 def test_a_run_that_ends_while_the_server_is_down_ends_truly(
