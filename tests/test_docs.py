@@ -82,3 +82,15 @@ def test_the_tutorial_runs_as_written(tmp_path: Path) -> None:
         _check(ROOT / "docs/tutorial.md", tmp_path, free_port())
     finally:
         processes.kill_all(lambda: processes.of_folder(tmp_path / "state"))
+
+
+@pytest.mark.needs("curl")
+def test_the_page_on_agents_runs_as_written(tmp_path: Path) -> None:
+    try:
+        _check(ROOT / "docs/howto/agents.md", tmp_path, free_port())
+    finally:
+        processes.kill_all(lambda: processes.of_folder(tmp_path / "state"))
+
+
+def test_the_page_on_programs_runs_as_written(tmp_path: Path) -> None:
+    _check(ROOT / "docs/howto/executor.md", tmp_path, free_port())

@@ -132,9 +132,6 @@ def test_it_says_its_last_word_when_it_is_cancelled(
     assert not members(folder_of(server.data_dir, run_id))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="its first result is taken for its last word, and its input ended"
-)
 def test_it_may_still_ask_when_work_in_its_background_is_done(
     client: httpx2.Client, start: Start, wanted: Path, model: ModelApi
 ) -> None:

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from runcast.core.events import Batch, Lines, count_events, encode_entries
 from runcast.parsers import PARSERS, new_parser
-from runcast.parsers.lines import RAW_PART_BYTES, LinesParser
+from runcast.parsers.lines import LinesParser
+from runcast.parsers.outputs import RAW_PART_BYTES
 from runcast.spool.records import Broken, blocks
 
 STAMP = b"2026-11-21T08:57:30.123456789Z"

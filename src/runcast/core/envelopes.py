@@ -76,9 +76,12 @@ def read_envelope(value: object) -> Envelope:
     Fields that are not known are let through: an envelope goes out as it came in.
     """
     kind = value.get("type") if isinstance(value, dict) else None
+    found = _CLASSES.get(kind) if isinstance(kind, str) else None
+    if found is None:
+        raise BadRequest("bad_request", f"an envelope's type must be one of {', '.join(_CLASSES)}")
     try:
         # A union would be compiled anew for each envelope; a class is compiled once.
-        envelope = msgspec.convert(value, _CLASSES.get(str(kind), Thought))
+        envelope = msgspec.convert(value, found)
     except msgspec.ValidationError as error:
         raise BadRequest("bad_request", f"this is no envelope: {error}") from None
     check_id(envelope.task_id, "taskId")
@@ -113,4 +116,5 @@ def _observation(seen: ObservationPayload, agent_id: str) -> tuple[str, Data]:
         case "error":
             return "error", {"message": seen.content, "source": agent_id}
         case tool:
-            return "tool_result", {"tool": tool, "ok": seen.ok is not False, "content": seen.content}
+            ok = seen.ok is not False
+            return "tool_result", {"tool": tool, "ok": ok, "content": seen.content}

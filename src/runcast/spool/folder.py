@@ -205,8 +205,9 @@ class RunFolder:
         for blob_id, data in blobs.items():
             path = self.blob_path(blob_id)
             if not os.path.exists(path):
-                write_file(path + ".tmp", data)
-                os.rename(path + ".tmp", path)
+                temporary = f"{path}.{os.urandom(4).hex()}"  # another may write the same just now
+                write_file(temporary, data)
+                os.rename(temporary, path)
         sync_folder(self.path)
 
     def remove(self) -> None:
