@@ -7,11 +7,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import disk, fanout, ingest, latency, measure, report, spawn
+from bench import disk, fanout, ingest, latency, measure, parsing, report, spawn
 from bench.processes import BenchError
 
 MEASUREMENTS: dict[str, measure.Measurement] = {
     "disk": disk.measure,
+    "parsing": parsing.measure,
     "ingest": ingest.measure,
     "fanout": fanout.measure,
     "latency": latency.measure,
