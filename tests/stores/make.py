@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from runcast.core.events import LIFECYCLE, Batch, Draft, Event, Lines, run_log
-from runcast.core.runs import Run
+from runcast.core.runs import Run, RunRef
 from runcast.stores import Advance, Checkpoint, Store
 
 PLENTY = 1 << 30  # bytes
@@ -52,6 +52,6 @@ async def news_of(store: Store) -> list[tuple[str, str]]:
     return [(event.data["name"], event.data["value"]["id"]) for event in events]
 
 
-def facts(batches: Sequence[Batch]) -> list[tuple[str, int, int, int, bytes]]:
-    """Return everything that makes up the batches, for comparing."""
-    return [(b.log, b.first_seq, b.first_position, b.count, b.body) for b in batches]
+def facts(batches: Sequence[Batch]) -> list[tuple[str, int, int, int, bytes, RunRef | None]]:
+    """Return everything that makes up the batches once they are stored, for comparing."""
+    return [(b.log, b.first_seq, b.first_position, b.count, b.body, b.ref) for b in batches]

@@ -7,7 +7,6 @@ from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -20,29 +19,40 @@ from hypothesis.stateful import (
 
 from runcast.core.errors import RuncastError
 from runcast.core.events import LIFECYCLE, MESSAGES, Batch, Entry, run_log
-from runcast.core.runs import STATUSES, Run, Status
-from runcast.stores import Advance, Checkpoint, LogHead, RunFilter, Stdin, Store, open_store
-from tests.stores.make import PLENTY, a_run, facts, lines, say, tell_approval
-
-PICKS = st.integers(0, 4)  # one of the newest runs; beyond those there are, one that is not
-TIMES = st.integers(1, 40)
-ENTRIES = st.lists(
-    st.builds(say, st.text(max_size=3), TIMES)
-    | st.builds(lambda texts, time: lines(*texts, time=time), st.lists(st.just("x")), TIMES),
-    min_size=1,
-    max_size=3,
+from runcast.core.once import Once
+from runcast.core.runs import STATUSES, Status
+from runcast.core.workspaces import Workspace
+from runcast.stores import (
+    Advance,
+    Checkpoint,
+    LogHead,
+    RunFilter,
+    Selection,
+    Store,
+    open_store,
 )
-MAYBE_ENTRIES: st.SearchStrategy[list[Entry]] = ENTRIES | ENTRIES | st.just([])
-QUESTIONS = st.lists(st.sampled_from("ab"), max_size=2, unique=True)  # few: to meet them again
-ANSWERS = st.sampled_from(["allowed", "allowed", "denied", "pending"])
-STDIN = st.sampled_from([None, Stdin(b"x"), Stdin(b"yz"), Stdin(b"", last=True)])
-# How far a caller's belief is off, mostly not at all; None: it states none.
-BELIEFS = st.sampled_from([None, 0, 0, 0, 1])
-AFTERS = st.sampled_from([None, None, None, 1])
-Talk = tuple[list[Entry], list[str], str, Stdin | None, int | None]
-TALK = st.tuples(MAYBE_ENTRIES, QUESTIONS, ANSWERS, STDIN, AFTERS)
-BORN = st.sampled_from(["queued", "queued", "running", "running", "running", "failed"])
-LIMITS = st.sampled_from([1, 100, PLENTY])
+from tests.stores.make import PLENTY, a_run, facts, tell_approval
+from tests.stores.stories import (
+    AFTERS,
+    BELIEFS,
+    BORN,
+    ENTRIES,
+    KEYS,
+    LIMITS,
+    MAYBE_ENTRIES,
+    MSG_IDS,
+    ONCES,
+    PICKS,
+    QUESTIONS,
+    SELECTIONS,
+    TALK,
+    TASKS,
+    TIMES,
+    WORKSPACES,
+    Talk,
+    comparable,
+)
+
 STEPS = settings(
     max_examples=30,
     stateful_step_count=20,
@@ -81,15 +91,24 @@ class Compared(RuleBasedStateMachine):
         status=BORN,
         external=st.booleans(),
         entries=MAYBE_ENTRIES,
+        group=st.tuples(TASKS, WORKSPACES),
+        once=ONCES,
     )
     def create(
-        self, again: int | None, status: Status, external: bool, entries: list[Entry]
+        self,
+        again: int | None,
+        status: Status,
+        external: bool,
+        entries: list[Entry],
+        group: tuple[str, str],
+        once: Once | None,
     ) -> None:
         run_id = f"r{len(self.ids)}" if again is None else self.run_id(again)
         if again is None:
             self.ids.append(run_id)
         run = a_run(run_id, status=status, source="external" if external else "run", created_at=20)
-        self.both(methodcaller("create", run, entries))
+        run.task_id, run.workspace_id = group
+        self.both(methodcaller("create", run, entries, once=once))
 
     @rule(
         pick=PICKS,
@@ -98,6 +117,7 @@ class Compared(RuleBasedStateMachine):
         entries=MAYBE_ENTRIES,
         questions=QUESTIONS,
         belief=BELIEFS,
+        once=ONCES,
     )
     def transition(
         self,
@@ -107,15 +127,45 @@ class Compared(RuleBasedStateMachine):
         entries: list[Entry],
         questions: list[str],
         belief: int | None,
+        once: Once | None,
     ) -> None:
         run_id, outcome = self.run_id(pick), {"exit_code": time}
         entries = [*entries, *self.moves(run_id, questions, "withdrawn")]
         advance = self.advance(run_id, belief)
-        self.both(methodcaller("transition", run_id, status, time, outcome, entries, advance))
+        values = (run_id, status, time, outcome, entries, advance)
+        self.both(methodcaller("transition", *values, once=once))
 
-    @rule(pick=PICKS, cancel=st.booleans())
-    def update(self, pick: int, cancel: bool) -> None:
-        self.both(methodcaller("update", self.run_id(pick), {"cancel_requested": cancel}))
+    @rule(pick=PICKS, cancel=st.booleans(), time=st.none() | TIMES, once=ONCES)
+    def update(self, pick: int, cancel: bool, time: int | None, once: Once | None) -> None:
+        fields = {"cancel_requested": cancel}
+        self.both(methodcaller("update", self.run_id(pick), fields, time, once=once))
+
+    @rule(
+        ids=st.lists(MSG_IDS, min_size=1, max_size=3),
+        parents=st.sets(MSG_IDS, max_size=1),
+        time=TIMES,
+        once=ONCES,
+    )
+    def add_messages_at_once(
+        self, ids: list[str], parents: set[str], time: int, once: Once | None
+    ) -> None:
+        self.both(
+            *(methodcaller("add_message", {"msg_id": i}, time, parents, once=once) for i in ids)
+        )
+
+    @rule(
+        workspace_id=WORKSPACES,
+        name=st.text(max_size=2),
+        path=st.sampled_from(["/a", "/a", "/b"]),
+        once=ONCES,
+    )
+    def put_workspace(self, workspace_id: str, name: str, path: str, once: Once | None) -> None:
+        workspace = Workspace(id=workspace_id, name=name, root_path=path)
+        self.both(methodcaller("put_workspace", workspace, 9, once=once))
+
+    @rule(before=st.integers(0, 2))
+    def forget_answers(self, before: int) -> None:
+        self.both(methodcaller("forget_answers", before))
 
     @rule(limit=st.integers(0, 3), time=TIMES)
     def claim(self, limit: int, time: int) -> None:
@@ -136,12 +186,19 @@ class Compared(RuleBasedStateMachine):
         ]
         self.both(*appends)
 
-    @rule(pick=PICKS, shared=st.booleans(), entries=ENTRIES, belief=BELIEFS)
-    def append(self, pick: int, shared: bool, entries: list[Entry], belief: int | None) -> None:
+    @rule(pick=PICKS, shared=st.booleans(), entries=ENTRIES, belief=BELIEFS, once=ONCES)
+    def append(
+        self,
+        pick: int,
+        shared: bool,
+        entries: list[Entry],
+        belief: int | None,
+        once: Once | None,
+    ) -> None:
         log = self.log(pick, shared)
         head = self.answer(self.model, methodcaller("head", log))
         after = head.last + belief if belief is not None and isinstance(head, LogHead) else None
-        self.both(methodcaller("append", log, entries, after=after))
+        self.both(methodcaller("append", log, entries, after=after, once=once))
 
     @rule(calls=st.lists(st.tuples(PICKS, st.booleans(), ENTRIES, AFTERS), min_size=2, max_size=8))
     def append_at_once(self, calls: list[tuple[int, bool, list[Entry], int | None]]) -> None:
@@ -156,9 +213,9 @@ class Compared(RuleBasedStateMachine):
     def deliver(self, pick: int, end: int) -> None:
         self.both(methodcaller("delivered", self.run_id(pick), end))
 
-    @rule(picks=st.lists(PICKS, max_size=2), time=TIMES)
-    def delete(self, picks: list[int], time: int) -> None:
-        self.both(methodcaller("delete", [self.run_id(pick) for pick in picks], time))
+    @rule(picks=st.lists(PICKS, max_size=2), time=TIMES, once=ONCES)
+    def delete(self, picks: list[int], time: int, once: Once | None) -> None:
+        self.both(methodcaller("delete", [self.run_id(pick) for pick in picks], time, once=once))
 
     @rule(pick=PICKS, before=TIMES)
     def trim(self, pick: int, before: int) -> None:
@@ -168,9 +225,9 @@ class Compared(RuleBasedStateMachine):
     def read(self, pick: int, shared: bool, after: int, limit: int) -> None:
         self.both(methodcaller("read", self.log(pick, shared), after, limit))
 
-    @rule(after=st.integers(0, 40), limit=LIMITS)
-    def read_all(self, after: int, limit: int) -> None:
-        self.both(methodcaller("read_all", after, limit))
+    @rule(after=st.integers(0, 40), limit=LIMITS, where=SELECTIONS)
+    def read_all(self, after: int, limit: int, where: Selection) -> None:
+        self.both(methodcaller("read_all", after, limit, where))
 
     @rule()
     def restart(self) -> None:
@@ -182,6 +239,9 @@ class Compared(RuleBasedStateMachine):
         calls: list[Call] = [
             methodcaller("positions"),
             methodcaller("totals"),
+            methodcaller("workspace_totals"),
+            methodcaller("workspaces"),
+            *(methodcaller("answered", key) for key in KEYS),
             methodcaller("keys"),
             methodcaller("runs", RunFilter(), 99),
             methodcaller("read_all", 0, PLENTY),
@@ -193,6 +253,8 @@ class Compared(RuleBasedStateMachine):
             calls += [methodcaller(name, run_id) for run_id in self.ids]
         self.both(*calls)
         assert facts(self.told["memory"]) == facts(self.told["sqlite"])
+        urgent = {name: [batch.urgent for batch in told] for name, told in self.told.items()}
+        assert urgent["memory"] == urgent["sqlite"]
 
     def run_id(self, pick: int) -> str:
         return self.ids[-1 - pick] if pick < len(self.ids) else "nobody"
@@ -239,18 +301,6 @@ async def answer_of(call: Awaitable[Any]) -> Any:
         return type(error), error.code, error.message
     except ValueError as error:
         return ValueError, str(error)
-
-
-def comparable(answer: Any) -> Any:
-    """Return what must be equal: `order` says only who came first, and lists show that."""
-    match answer:
-        case Run():
-            return msgspec.structs.replace(answer, order=0)
-        case Batch():
-            return facts([answer])
-        case list():
-            return [comparable(item) for item in answer]
-    return answer
 
 
 @pytest.mark.timeout(60)

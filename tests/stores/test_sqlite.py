@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import apsw
-import msgspec
 import pytest
 
-from runcast.core.errors import ConfigError, Unavailable
+from runcast.core.errors import ConfigError, TooLarge, Unavailable
 from runcast.core.events import LIFECYCLE, MESSAGES, Batch, run_log
-from runcast.stores import Checkpoint, Piece, RunFilter, Stdin, Store, open_store
+from runcast.stores import Piece, RunFilter, Span, Stdin, Store, open_store
 from runcast.stores.sqlite import parse_location, queries
 from runcast.stores.sqlite.database import SYNCHRONOUS, migrations, open_database
+from runcast.stores.sqlite.store import SqliteStore
 from tests.stores.make import a_run, events_of, move, say, tell_approval, texts_of
 
 
@@ -64,6 +64,20 @@ async def test_cancelled_caller_does_not_disturb_the_others(tmp_path: Path) -> N
     spans = await asyncio.gather(*calls, return_exceptions=True)
     assert isinstance(spans[3], asyncio.CancelledError)
     assert (await store.head(MESSAGES)).last == 10
+    await store.close()
+
+
+async def test_what_is_too_big_for_the_database_is_refused_alone(tmp_path: Path) -> None:
+    store = await open_store(f"sqlite:{tmp_path / 'store.db'}")
+    assert isinstance(store, SqliteStore)
+    store._writer._connection.limit(apsw.SQLITE_LIMIT_LENGTH, 100_000)
+    texts = ["before", "x" * 200_000, "after"]
+    calls = [store.append(MESSAGES, [say(text)]) for text in texts]
+
+    done = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert [type(one) for one in done] == [Span, TooLarge, Span]
+    assert (await store.head(MESSAGES)).last == 2
     await store.close()
 
 
@@ -152,45 +166,6 @@ async def test_older_schema_is_brought_forward_with_its_data(tmp_path: Path) -> 
         assert connection.execute("SELECT note FROM logs WHERE name = 'messages'").get == "kept"
         assert connection.execute("SELECT x FROM later").get == 1
         connection.close()
-
-
-# A run as the first schema's runcast wrote it, before runs could be talked to.
-OLD_RUN = {
-    "id": "r",
-    "key": "key-of-r",
-    "task_id": "r",
-    "workspace_id": "default",
-    "source": "run",
-    "command": ["cat"],
-    "stdin": "pipe",
-    "status": "running",
-    "created_at": 1_000,
-    "pending_approvals": 0,
-    "order": 3,
-}
-
-
-async def test_store_of_the_first_schema_is_brought_forward_and_can_be_talked_to(
-    tmp_path: Path,
-) -> None:
-    path = tmp_path / "store.db"
-    with contextlib.closing(open_database(path, "safe", migrations()[:1])) as connection:
-        body = msgspec.msgpack.encode([say("old")])
-        row = (3, "key-of-r", "running", "default", "r", "run", "command", 1_000, 0)
-        connection.execute("INSERT INTO logs VALUES (3, 'run:r', 1, 1, ?, 0)", (len(body),))
-        connection.execute("INSERT INTO batches VALUES (1, 3, 1, 1, 2000, ?)", (body,))
-        connection.execute("UPDATE meta SET value = 1 WHERE key = 'head'")
-        marks = ", ".join("?" * 10)
-        values = (*row, msgspec.msgpack.encode(OLD_RUN))
-        connection.execute(f"INSERT INTO runs VALUES ({marks})", values)
-        assert connection.execute(queries.SCHEMA_VERSION).get == 1
-    store = await open_store(f"sqlite:{path}")
-    assert await kept_of(store, "r") == [Checkpoint(), [], []]
-    await store.append(run_log("r"), [tell_approval("q")], stdin=Stdin(b"x"))
-    assert await texts_of(store) == ["old"]
-    run = await store.get("r")
-    assert (run.command, run.pending_approvals, run.stdin_bytes) == (["cat"], 1, 1)
-    await store.close()
 
 
 async def test_commit_that_is_refused_takes_back_what_it_did_to_the_run(tmp_path: Path) -> None:

@@ -11,6 +11,9 @@ from runcast.core.events import Data
 from runcast.core.ids import check_id
 from runcast.core.limits import MAX_POSITION
 
+# What the runs are called (`Run.kind`) that exist only because envelopes came in.
+ENVELOPE_KIND = "envelope"
+
 _Name = Annotated[str, Meta(min_length=1)]
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from runcast.core.runs import RunRef
+
 Data = dict[str, Any]
 
 # Every event type, and what its data says. The reference page is made from this table.
@@ -14,14 +16,15 @@ EVENT_TYPES: dict[str, str] = {
     "message": "What an agent or user says: role, text.",
     "delta": "A piece of a message in the making: kind, message_id, text.",
     "tool_call": "An agent starts a tool: tool_call_id, tool, input.",
-    "tool_result": "The tool's answer: tool_call_id, ok, content, size, duration_ms.",
+    "tool_result": "The tool's answer: tool_call_id, tool? (if the call was seen), ok, content, "
+    "size, duration_ms.",
     "file_changed": "A file was changed: path, action, size?.",
     "progress": "How far a run is: percentage?, phase, tool_calls, elapsed_s.",
     "usage": "What a model call cost: input_tokens, output_tokens, cost_usd?.",
     "approval": "A question to a person: id, tool, input, state.",
     "input": "Text that was sent to the run: text.",
-    "status": "A change of status: status, reason, exit_code, signal, result, killed?, "
-    "leftovers?, lost_bytes?, error?.",
+    "status": "A change of status: status, reason, exit_code, signal, result, started_at?, "
+    "ended_at?, killed?, leftovers?, lost_bytes?, error?.",
     "gap": "Something is missing here: reason, bytes?.",
     "error": "Something went wrong: message, source.",
     "custom": "Anything else: name, value.",
@@ -79,6 +82,17 @@ _decode_entries = msgspec.msgpack.Decoder(list[Entry]).decode
 encode_entries = msgspec.msgpack.Encoder().encode
 
 
+# Types that a reader wants to know of at once; so is whatever was written to stderr.
+URGENT = frozenset({"error", "approval", "status", "gap"})
+
+
+def is_urgent(entry: Entry) -> bool:
+    """Tell whether an entry should wake readers at once."""
+    if isinstance(entry, Lines):
+        return entry.stream == "stderr"
+    return entry.type in URGENT or (entry.type == "output" and entry.data.get("stream") == "stderr")
+
+
 def count_events(entries: Sequence[Entry]) -> int:
     """Count the events that these entries stand for."""
     return len(entries) + sum([len(entry.texts) - 1 for entry in entries if type(entry) is Lines])
@@ -87,20 +101,33 @@ def count_events(entries: Sequence[Entry]) -> int:
 class Batch:
     """Consecutive events of one log that were committed together; immutable.
 
-    `body` is the MessagePack array of its entries. `memo` holds values derived from the batch
-    (an encoding for some wire), kept with it so that all who share the batch share them.
+    `body` is the MessagePack array of its entries. `ref` tells of the run in whose log they are;
+    None for the logs that belong to no run. `urgent` says that readers should be woken at once;
+    only batches that were committed a moment ago say so, those read back never do. `memo` holds
+    values derived from the batch (an encoding for some wire), kept with it so that all who share
+    the batch share them.
     """
 
-    __slots__ = ("body", "count", "first_position", "first_seq", "log", "memo")
+    __slots__ = ("body", "count", "first_position", "first_seq", "log", "memo", "ref", "urgent")
 
     def __init__(
-        self, log: str, first_seq: int, first_position: int, count: int, body: bytes
+        self,
+        log: str,
+        first_seq: int,
+        first_position: int,
+        count: int,
+        body: bytes,
+        ref: RunRef | None = None,
+        *,
+        urgent: bool = False,
     ) -> None:
         self.log = log
         self.first_seq = first_seq
         self.first_position = first_position
         self.count = count
         self.body = body
+        self.ref = ref
+        self.urgent = urgent
         self.memo: dict[Any, bytes] = {}
 
     @property

@@ -7,6 +7,7 @@ import time
 from runcast.core.errors import BadRequest
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 
 
 def uuid7() -> str:
@@ -30,3 +31,15 @@ def check_id(text: str, what: str = "id") -> str:
             "start with a letter or digit and not contain '..'",
         )
     return text
+
+
+def check_uuid(text: str, what: str) -> str:
+    """Return a UUID of any version as it is compared, else raise BadRequest."""
+    if _UUID.fullmatch(text) is None:
+        raise BadRequest("bad_id", f"{what} must be a UUID, in groups of 8-4-4-4-12 hex digits")
+    return text.lower()
+
+
+def folded(text: str) -> str:
+    """Return an id as it is compared: UUIDs in lower case, all others as they are."""
+    return text.lower() if _UUID.fullmatch(text) else text

@@ -36,6 +36,19 @@ class Process(msgspec.Struct, frozen=True):
     command: str
 
 
+class RunRef(msgspec.Struct, frozen=True):
+    """What never changes about a run: enough to tell of its events without looking it up.
+
+    `actor` is who speaks in them, as `kind_of` names it.
+    """
+
+    id: str
+    task_id: str
+    workspace_id: str
+    actor: str
+    source: Source
+
+
 class Run(msgspec.Struct, kw_only=True, forbid_unknown_fields=False):
     """One execution, or one external producer; times are µs since the epoch.
 
@@ -45,6 +58,9 @@ class Run(msgspec.Struct, kw_only=True, forbid_unknown_fields=False):
     or the pipe of an `agent`, which is ended after its last word; null is nothing at all.
     `stdin_bytes` were given to it so far, the initial text among them; after `stdin_ended`
     nothing more can be. `hung` runs had to be ended because they lived on after that last word.
+    Clients say of an external run what `kind` it is, how it was asked (`prompt_preview`,
+    `full_prompt`) and, beside its result, a `structured_result`; `heard_at` is roughly when they
+    were last heard of.
     """
 
     id: str
@@ -55,6 +71,9 @@ class Run(msgspec.Struct, kw_only=True, forbid_unknown_fields=False):
     command: list[str] | None = None
     tool: str | None = None
     agent: str | None = None
+    kind: str | None = None
+    prompt_preview: str | None = None
+    full_prompt: str | None = None
     dialect: str = "lines"
     cwd: str | None = None
     timeout_s: float | None = None
@@ -69,10 +88,12 @@ class Run(msgspec.Struct, kw_only=True, forbid_unknown_fields=False):
     exit_code: int | None = None
     signal: str | None = None
     result: Any = None
+    structured_result: Any = None
     error: str | None = None
     created_at: int = 0
     started_at: int | None = None
     ended_at: int | None = None
+    heard_at: int | None = None
     killed: list[Process] | None = None
     leftovers: list[Process] | None = None
     lost_bytes: int | None = None
@@ -95,13 +116,25 @@ OUTCOME_FIELDS = (
     "exit_code",
     "signal",
     "result",
+    "structured_result",
     "error",
+    "metadata",
     "started_at",
     "ended_at",
     "killed",
     "leftovers",
     "lost_bytes",
 )
+
+
+def kind_of(run: Run) -> str:
+    """Name what a run is: its agent, its tool, what its client calls it, or `command`."""
+    return run.agent or run.tool or run.kind or "command"
+
+
+def ref_of(run: Run) -> RunRef:
+    """Return what never changes about a run."""
+    return RunRef(run.id, run.task_id, run.workspace_id, kind_of(run), run.source)
 
 
 def check_transition(run: Run, status: Status) -> bool:
@@ -123,12 +156,20 @@ def status_data(run: Run) -> dict[str, Any]:
         "signal": run.signal,
         "result": run.result,
     }
-    return data | _present(run, "error") | _forced(run)
+    return data | _present(run, "error") | _span(run) | _forced(run)
 
 
 def _present(run: Run, name: str) -> dict[str, Any]:
     value = getattr(run, name)
     return {} if value is None else {name: value}
+
+
+def _span(run: Run) -> dict[str, str]:
+    return {
+        name: format_time(value)
+        for name in ("started_at", "ended_at")
+        if (value := getattr(run, name)) is not None
+    }
 
 
 def _forced(run: Run) -> dict[str, Any]:
@@ -141,7 +182,10 @@ def _forced(run: Run) -> dict[str, Any]:
 
 
 def public_run(run: Run) -> dict[str, Any]:
-    """Show a run as the API gives it: no folder key, times as text."""
+    """Show a run as the API gives it: no folder key, times as text.
+
+    What only external runs have is there when known, but for the full prompt, which may be long.
+    """
     shown = {
         name: getattr(run, name)
         for name in (
@@ -154,4 +198,6 @@ def public_run(run: Run) -> dict[str, Any]:
         shown[name] = None if value is None else format_time(value)
     for name in ("last_seq", "bytes", "metadata", "pending_approvals"):
         shown[name] = getattr(run, name)
+    for name in ("kind", "prompt_preview", "structured_result"):
+        shown |= _present(run, name)
     return shown | _forced(run)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from runcast.core.errors import BadRequest
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_YEARS = range(-62_135_596_800_000_000, 253_402_300_800_000_000)  # 1 to 9999, all that has a text
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)?", re.ASCII)
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -18,7 +19,7 @@ def format_time(micros: int) -> str:
 
 @lru_cache(maxsize=64)
 def _format_second(second: int) -> str:
-    return f"{_EPOCH + timedelta(seconds=second):%Y-%m-%dT%H:%M:%S}"
+    return (_EPOCH + timedelta(seconds=second)).replace(tzinfo=None).isoformat()
 
 
 def parse_time(text: str, what: str = "time") -> int:
@@ -29,7 +30,10 @@ def parse_time(text: str, what: str = "time") -> int:
         raise BadRequest("bad_request", f"{what} is not an RFC 3339 time: {text!r}") from None
     if moment.tzinfo is None:
         raise BadRequest("bad_request", f"{what} needs an offset, such as Z: {text!r}")
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    micros = (moment - _EPOCH) // timedelta(microseconds=1)
+    if micros not in _YEARS:
+        raise BadRequest("bad_request", f"{what} must lie in the years 1 to 9999: {text!r}")
+    return micros
 
 
 def parse_duration(text: str | float, what: str = "duration") -> float:

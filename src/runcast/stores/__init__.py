@@ -7,107 +7,51 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol
 
-import msgspec
-
 from runcast.core.errors import ConfigError
-from runcast.core.events import Batch, Entry
+from runcast.core.events import Batch, Data, Entry
+from runcast.core.once import Answered, Once
 from runcast.core.runs import Run, Status
+from runcast.core.workspaces import Workspace
+from runcast.stores.values import (
+    ALL_RUNS,
+    Addition,
+    Advance,
+    Approval,
+    Checkpoint,
+    LogHead,
+    Piece,
+    Positions,
+    RunFilter,
+    Selection,
+    Span,
+    Stdin,
+)
+
+__all__ = [
+    "ALL_RUNS",
+    "STORES",
+    "Addition",
+    "Advance",
+    "Approval",
+    "Checkpoint",
+    "Listener",
+    "LogHead",
+    "Piece",
+    "Positions",
+    "RunFilter",
+    "Selection",
+    "Span",
+    "Stdin",
+    "Store",
+    "known_stores",
+    "open_store",
+]
 
 # Name of an engine -> "module:function" that opens it: `await open(location) -> Store`.
 STORES: dict[str, str] = {
     "memory": "runcast.stores.memory:open_store",
     "sqlite": "runcast.stores.sqlite:open_store",
 }
-
-
-class Span(msgspec.Struct, frozen=True):
-    """The numbers an append was given: seqs `first`..`last`, and the position of `last`."""
-
-    first: int
-    last: int
-    position: int
-
-
-class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """How far ingest has read a run's spool, committed together with what it read.
-
-    `offset` lies behind the last consumed record. `open` names unfinished lines by reference
-    (stream -> [start, bytes] in the spool). `state` is the parser's, of `state_version`.
-    `finished` says that the spool is read to its end.
-    """
-
-    offset: int = 0
-    open: dict[str, tuple[int, int]] = {}
-    state: bytes = b""
-    state_version: int = 0
-    finished: bool = False
-
-
-class Advance(msgspec.Struct, frozen=True):
-    """A compare-and-swap on a run's checkpoint: valid only while its offset is `expected`."""
-
-    expected: int
-    checkpoint: Checkpoint
-
-
-class Approval(msgspec.Struct, frozen=True, kw_only=True):
-    """A question that a run has asked a person, as its `approval` events tell it.
-
-    `data` is that of the event that asked, and over it that of the event that settled it; `time`
-    is when it was asked, in µs.
-    """
-
-    id: str
-    state: str
-    data: dict[str, Any]
-    time: int
-
-
-class Stdin(msgspec.Struct, frozen=True):
-    """Bytes for the command's stdin; nothing comes after the `last`, which may be empty."""
-
-    data: bytes
-    last: bool = False
-
-
-class Piece(msgspec.Struct, frozen=True):
-    """Bytes that wait to be delivered: they are those from `offset` on of all its stdin."""
-
-    offset: int
-    data: bytes
-    last: bool = False
-
-    @property
-    def end(self) -> int:
-        """Where it ends, for `delivered`: the end of all input counts one, behind the bytes."""
-        return self.offset + len(self.data) + self.last
-
-
-class LogHead(msgspec.Struct, frozen=True):
-    """Where a log stands: kept seqs are `first`..`last` (`first` = `last` + 1 when none)."""
-
-    first: int
-    last: int
-    sealed: bool
-    bytes: int
-
-
-class Positions(msgspec.Struct, frozen=True):
-    """Where a store stands: the newest position, and the highest that was ever pruned."""
-
-    head: int
-    floor: int
-
-
-class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which runs to list; empty collections and None do not filter."""
-
-    statuses: Collection[Status] = ()
-    workspace_id: str | None = None
-    task_id: str | None = None
-    source: str | None = None
-    kind: str | None = None  # the run's agent or tool name, or "command"
-    since: int | None = None  # created at or after, µs
 
 
 Listener = Callable[[Sequence[Batch]], None]
@@ -134,6 +78,9 @@ class Store(Protocol):
       `approval_settled`; settling what was never asked raises NotFound. `Run.pending_approvals`
       is always the number of those that are pending, and a `run_updated` tells of every change.
       An event without an id or a state (texts) moves nothing.
+    - **Done once.** A call with `once` keeps its answer under the key in the same commit, also
+      when it changed nothing. If the key is taken already, it does nothing and raises Conflict
+      `idempotency_conflict`: `answered` then has the answer. A call that raises keeps none.
 
     All methods run on one event loop. Cancelling an await does not undo a write already begun:
     it may commit or not. If storage refuses (disk full, I/O error), Unavailable `storage` is
@@ -151,11 +98,15 @@ class Store(Protocol):
         `lifecycle` and `messages` alike. A listener that raises is logged, nothing else.
         """
 
-    async def create(self, run: Run, entries: Sequence[Entry] = ()) -> Run:
+    async def create(
+        self, run: Run, entries: Sequence[Entry] = (), *, once: Once | None = None
+    ) -> Run:
         """Add a run as it stands; its log begins with its `status` event, then `entries`.
 
-        Returns it with `order`, `last_seq` and `bytes` set. Raises Conflict `id_taken` or
-        `id_deleted`, and `log_sealed` if there are entries though the run has ended.
+        The log of an external run that has ended begins with `running`, in the same batch, so
+        that no log ends before it began. Returns the run with `order`, `last_seq` and `bytes`
+        set. Raises Conflict `id_taken` or `id_deleted`, and `log_sealed` if there are entries
+        though the run has ended.
         """
 
     async def get(self, run_id: str) -> Run:
@@ -171,6 +122,9 @@ class Store(Protocol):
 
     async def totals(self) -> dict[Status, int]:
         """Count the runs of each status; every status is a key."""
+
+    async def workspace_totals(self) -> dict[str, int]:
+        """Count the runs of each workspace that has any, by its id."""
 
     async def keys(self) -> set[str]:
         """Return the folder keys of all runs."""
@@ -189,6 +143,8 @@ class Store(Protocol):
         outcome: Mapping[str, Any] = {},
         entries: Sequence[Entry] = (),
         advance: Advance | None = None,
+        *,
+        once: Once | None = None,
     ) -> Run:
         """Change a run's status: append `entries`, then the `status` event, in one commit.
 
@@ -199,10 +155,19 @@ class Store(Protocol):
         `bad_transition`, or StaleCheckpoint if `advance` does not hold.
         """
 
-    async def update(self, run_id: str, fields: Mapping[str, Any]) -> Run:
-        """Set fields other than the status, without an event; NotFound if there is no run.
+    async def update(
+        self,
+        run_id: str,
+        fields: Mapping[str, Any],
+        time: int | None = None,
+        *,
+        once: Once | None = None,
+    ) -> Run:
+        """Set fields other than the status; NotFound if there is no run.
 
-        ValueError for what only the store sets (`rules.FIXED_FIELDS`).
+        With a time (µs) `lifecycle` tells of it, without one nothing does; the run's own log never
+        does, so this may be done to a run that has ended. ValueError for what never changes or
+        only the store sets (`rules.FIXED_FIELDS`).
         """
 
     async def append(
@@ -213,6 +178,7 @@ class Store(Protocol):
         advance: Advance | None = None,
         after: int | None = None,
         stdin: Stdin | None = None,
+        once: Once | None = None,
     ) -> Span:
         """Append at least one entry to a log as one batch.
 
@@ -224,6 +190,53 @@ class Store(Protocol):
         Conflict `input_closed`. With `advance` or `stdin`, `entries` may be empty: nothing else
         happens, and the span is empty (`first` = `last` + 1, at the newest position).
         """
+
+    async def append_all(
+        self,
+        additions: Sequence[Addition],
+        births: Sequence[Run] = (),
+        *,
+        once: Once | None = None,
+    ) -> list[Span]:
+        """Add runs as `create` does, then append to logs of runs as `append` does, in one commit.
+
+        A run is named by one addition at most. What would be refused of one run is refused of
+        all: nothing is added then.
+        """
+
+    async def add_message(
+        self,
+        data: Data,
+        time: int,
+        parents: Collection[str] = (),
+        *,
+        once: Once | None = None,
+    ) -> Span:
+        """Append one event of type `message` to the log `messages`, known by `data["msg_id"]`.
+
+        Raises BadRequest naming `parents` unless each is the id of a message that is still kept,
+        and Conflict `id_taken` if another has this id.
+        """
+
+    async def put_workspace(
+        self, workspace: Workspace, time: int, *, once: Once | None = None
+    ) -> Workspace:
+        """Add a workspace, created at `time`, or give one that exists its new name and color.
+
+        Returns it as it is kept. Conflict `workspace_taken` if its `root_path` is another.
+        """
+
+    async def workspaces(self) -> list[Workspace]:
+        """Return all workspaces in the order in which they were added."""
+
+    async def workspace(self, workspace_id: str) -> Workspace:
+        """Return a workspace; NotFound if there is none."""
+
+    async def answered(self, key: str) -> tuple[bytes, Answered] | None:
+        """Return the fingerprint and the answer that are kept under a key, None if none are."""
+
+    async def forget_answers(self, before: int) -> int:
+        """Drop the answers to what was asked before this time (µs); return how many went."""
 
     async def approvals(self, run_id: str) -> list[Approval]:
         """Return all approvals of a run in the order in which they were asked."""
@@ -245,8 +258,14 @@ class Store(Protocol):
         gives nothing.
         """
 
-    async def read_all(self, after: int, limit_bytes: int) -> list[Batch]:
-        """Return batches of all `run:` logs by position, from the one that holds `after` + 1 on."""
+    async def read_all(
+        self, after: int, limit_bytes: int, where: Selection = ALL_RUNS
+    ) -> list[Batch]:
+        """Return the selected batches by position, from the one that holds `after` + 1 on.
+
+        Stops as `read` does; no batch is left out between those that are returned. An unknown
+        run, task or workspace gives nothing.
+        """
 
     async def head(self, log: str) -> LogHead:
         """Return where a log stands; NotFound for the log of a run that does not exist."""
@@ -254,7 +273,9 @@ class Store(Protocol):
     async def positions(self) -> Positions:
         """Return the newest position and the floor."""
 
-    async def delete(self, run_ids: Sequence[str], time: int) -> list[str]:
+    async def delete(
+        self, run_ids: Sequence[str], time: int, *, once: Once | None = None
+    ) -> list[str]:
         """Remove runs that are not running, with their logs, for good; return which existed.
 
         The runs are gone, their ids are spent, `floor` is raised and `lifecycle` tells of it in

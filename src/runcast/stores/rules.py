@@ -6,50 +6,80 @@ from typing import Any
 
 import msgspec
 
-from runcast.core.errors import Conflict, NotFound, StaleCheckpoint, Unavailable
+from runcast.core.errors import BadRequest, Conflict, NotFound, StaleCheckpoint, Unavailable
 from runcast.core.events import (
     LIFECYCLE,
     MESSAGES,
+    URGENT,
+    Data,
     Draft,
     Entry,
-    count_events,
+    Lines,
     encode_entries,
+    is_urgent,
+    run_log,
     run_of,
 )
 from runcast.core.runs import OUTCOME_FIELDS, Run, Status, public_run, status_data
-from runcast.stores import Advance, Approval, Piece, Stdin
+from runcast.core.workspaces import Workspace
+from runcast.stores import Addition, Advance, Approval, Piece, Selection, Stdin
 
 PENDING = "pending"  # the state of an approval that waits for its answer
 SHARED_LOGS = (LIFECYCLE, MESSAGES)  # they belong to no run, always exist and may be trimmed
-# What `update` may not set: identity, the status, and what the store counts.
+# What `update` may not set: identity (all that a RunRef tells), the status, what the store counts.
 FIXED_FIELDS = frozenset(
     {
-        *("id", "key", "source", "status", "order", "last_seq", "bytes"),
+        *("id", "key", "source", "task_id", "workspace_id", "agent", "tool", "kind"),
+        *("status", "order", "last_seq", "bytes"),
         *("pending_approvals", "stdin_bytes", "stdin_ended"),
     }
 )
 _EDITABLE = frozenset(Run.__struct_fields__) - FIXED_FIELDS
+# The types of which `pack` has to know more than their time; so has it of stderr.
+_MARKED = URGENT | {"output"}
 
 
 class Packed(msgspec.Struct, frozen=True):
     """Entries ready to be stored: their encoding, how many events, and the newest time.
 
-    `moves` has the approvals among them, each as its event alone tells it.
+    `urgent` is that of their batch. `moves` has the approvals among them, each as its event alone
+    tells it.
     """
 
     body: bytes
     count: int
     newest: int
+    urgent: bool = False
     moves: tuple[Approval, ...] = ()
 
 
 def pack(entries: Sequence[Entry]) -> Packed:
     """Encode entries as the body of a batch; no entries pack to a count of 0."""
+    # Every append pays for this, so the entries are walked once, and by their types no further.
+    count = newest = 0
+    marked: list[Entry] = []
+    for entry in entries:
+        if entry.time > newest:
+            newest = entry.time
+        if isinstance(entry, Lines):
+            count += len(entry.texts)
+            if entry.stream == "stderr":
+                marked.append(entry)
+        else:
+            count += 1
+            if entry.type in _MARKED:
+                marked.append(entry)
     body = encode_entries(entries)
-    newest = max([entry.time for entry in entries], default=0)
-    # Every append pays for this look, so it goes by the type of an entry and no further.
-    told = [entry for entry in entries if type(entry) is Draft and entry.type == "approval"]
-    return Packed(body, count_events(entries), newest, _moves(told) if told else ())
+    if not marked:
+        return Packed(body, count, newest)
+    return Packed(body, count, newest, any(map(is_urgent, marked)), _moves(marked))
+
+
+def pack_addition(addition: Addition) -> Packed:
+    """Pack what is to be appended to a run's log beside others'; ValueError if it is nothing."""
+    packed = pack(addition.entries)
+    check_append(run_log(addition.run_id), packed.count, None, None)
+    return packed
 
 
 def pack_status(run: Run, time: int) -> Packed:
@@ -57,14 +87,22 @@ def pack_status(run: Run, time: int) -> Packed:
     return pack([Draft(time, "status", status_data(run))])
 
 
+def pack_birth(run: Run) -> Packed:
+    """Pack the `status` events with which the log of `run` begins."""
+    statuses = [run]
+    if run.source == "external" and run.ended:
+        statuses.insert(0, Run(id=run.id, key=run.key, task_id=run.task_id, status="running"))
+    return pack([Draft(run.created_at, "status", status_data(each)) for each in statuses])
+
+
+def pack_message(data: Data, time: int) -> Packed:
+    """Pack one message of the bus."""
+    return pack([Draft(time, "message", data)])
+
+
 def pack_lifecycle(time: int, name: str, runs: Sequence[Run]) -> Packed:
     """Pack one `lifecycle` event for each of the runs that were added, updated or removed."""
     return pack([Draft(time, "custom", {"name": name, "value": public_run(run)}) for run in runs])
-
-
-def kind_of(run: Run) -> str:
-    """Name what a run executes, as RunFilter.kind matches it."""
-    return run.agent or run.tool or "command"
 
 
 def born(run: Run, order: int) -> Run:
@@ -109,6 +147,40 @@ def fed(run: Run, stdin: Stdin) -> tuple[Run, Piece]:
     piece = Piece(run.stdin_bytes, stdin.data, stdin.last)
     given = run.stdin_bytes + len(stdin.data)
     return msgspec.structs.replace(run, stdin_bytes=given, stdin_ended=stdin.last), piece
+
+
+def put(before: Workspace | None, workspace: Workspace, time: int) -> Workspace:
+    """Return a workspace as it is kept; Conflict if its id belongs to another folder."""
+    if before is None:
+        return msgspec.structs.replace(workspace, created_at=time)
+    if before.root_path != workspace.root_path:
+        raise Conflict(
+            "workspace_taken",
+            f"the workspace {workspace.id} has the root path {before.root_path}; choose another id",
+        )
+    return msgspec.structs.replace(before, name=workspace.name, color=workspace.color)
+
+
+def check_once(key: str, *, taken: bool) -> None:
+    """Refuse to do a second time what is to happen once."""
+    if taken:
+        raise Conflict("idempotency_conflict", f"the key of {key} was used already")
+
+
+def check_message(msg_id: str, *, taken: bool, unknown: Sequence[str]) -> None:
+    """Refuse an id that is in use, and parents that are not there."""
+    if taken:
+        raise Conflict("id_taken", f"a message with the id {msg_id} exists; choose another id")
+    if unknown:
+        raise BadRequest.of("parents", f"there is no message {unknown[0]}")
+
+
+def check_selection(where: Selection) -> None:
+    """Refuse to select by run what belongs to no run."""
+    if where.log is not None and (
+        where.log not in SHARED_LOGS or where != Selection(log=where.log)
+    ):
+        raise ValueError(f"only {' and '.join(SHARED_LOGS)} can be selected, each alone")
 
 
 def check_create(run: Run, count: int, *, taken: bool, deleted: bool) -> None:
@@ -165,6 +237,11 @@ def no_run(run_id: str) -> NotFound:
     return NotFound("not_found", f"there is no run {run_id}")
 
 
+def no_workspace(workspace_id: str) -> NotFound:
+    """Make the error for an id that no workspace has."""
+    return NotFound("not_found", f"there is no workspace {workspace_id}")
+
+
 def no_log(log: str) -> NotFound:
     """Make the error for a log that does not exist; clients know that of a run as the run."""
     run_id = run_of(log)
@@ -183,7 +260,7 @@ def closed() -> Unavailable:
     return Unavailable("draining", "the store is closed")
 
 
-def _moves(told: Iterable[Draft]) -> tuple[Approval, ...]:
+def _moves(marked: Iterable[Entry]) -> tuple[Approval, ...]:
     # Copies: what the callers do to their events later must not reach what the store keeps.
     return tuple(
         Approval(
@@ -192,6 +269,8 @@ def _moves(told: Iterable[Draft]) -> tuple[Approval, ...]:
             data=copy.deepcopy(event.data),
             time=event.time,
         )
-        for event in told
-        if all(isinstance(event.data.get(name), str) for name in ("id", "state"))
+        for event in marked
+        if isinstance(event, Draft)
+        and event.type == "approval"
+        and all(isinstance(event.data.get(name), str) for name in ("id", "state"))
     )

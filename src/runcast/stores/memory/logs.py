@@ -3,15 +3,17 @@
 from bisect import bisect_right
 from collections.abc import Iterable
 
-from runcast.core.events import Batch, run_of
-from runcast.stores import LogHead, Positions, rules
+from runcast.core.events import Batch
+from runcast.core.runs import RunRef
+from runcast.stores import LogHead, Positions, Selection, rules
 from runcast.stores.rules import Packed
 
 
 class Log:
-    """One log; `newest` has the newest time of each of its batches."""
+    """One log, of a run unless it has no `ref`; `newest` has the newest time of each batch."""
 
-    def __init__(self) -> None:
+    def __init__(self, ref: RunRef | None = None) -> None:
+        self.ref = ref
         self.batches: list[Batch] = []
         self.newest: list[int] = []
         self.last = 0
@@ -32,9 +34,9 @@ class Logs:
         self._by_position: list[Batch] = []  # of run logs only
         self._news: list[Batch] = []
 
-    def create(self, name: str) -> Log:
-        """Add an empty log."""
-        self._logs[name] = log = Log()
+    def create(self, name: str, ref: RunRef) -> Log:
+        """Add the empty log of a run."""
+        self._logs[name] = log = Log(ref)
         return log
 
     def find(self, name: str) -> Log:
@@ -48,13 +50,14 @@ class Logs:
         if not packed.count:
             return
         log = self._logs[name]
-        batch = Batch(name, log.last + 1, self._position + 1, packed.count, packed.body)
+        numbers = log.last + 1, self._position + 1, packed.count
+        batch = Batch(name, *numbers, packed.body, log.ref)
         log.batches.append(batch)
         log.newest.append(packed.newest)
         log.last = batch.last_seq
         self._position = batch.last_position
-        self._news.append(batch)
-        if run_of(name) is not None:
+        self._news.append(Batch(name, *numbers, packed.body, log.ref, urgent=packed.urgent))
+        if log.ref is not None:
             self._by_position.append(batch)
 
     def take_news(self) -> list[Batch]:
@@ -68,10 +71,11 @@ class Logs:
         start = bisect_right(batches, after, key=lambda batch: batch.last_seq)
         return _first_bytes(batches[start:], limit_bytes)
 
-    def read_all(self, after: int, limit_bytes: int) -> list[Batch]:
-        """Return batches of all run logs from the one that holds position `after` + 1 on."""
-        start = bisect_right(self._by_position, after, key=lambda batch: batch.last_position)
-        return _first_bytes(self._by_position[start:], limit_bytes)
+    def read_all(self, after: int, limit_bytes: int, where: Selection) -> list[Batch]:
+        """Return the selected batches from the one that holds position `after` + 1 on."""
+        batches = self._by_position if where.log is None else self._logs[where.log].batches
+        start = bisect_right(batches, after, key=lambda batch: batch.last_position)
+        return _first_bytes(filter(where.takes, batches[start:]), limit_bytes)
 
     def positions(self) -> Positions:
         """Return the newest position and the floor."""

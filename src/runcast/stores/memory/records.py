@@ -2,7 +2,7 @@
 
 import msgspec
 
-from runcast.core.runs import Run
+from runcast.core.runs import Run, kind_of
 from runcast.stores import Advance, Approval, Checkpoint, Piece, RunFilter, Stdin, rules
 from runcast.stores.rules import Packed
 
@@ -53,6 +53,6 @@ def matches(run: Run, where: RunFilter) -> bool:
     return (
         (not where.statuses or run.status in where.statuses)
         and all(value is None or getattr(run, name) == value for name, value in wanted.items())
-        and where.kind in (None, rules.kind_of(run))
+        and where.kind in (None, kind_of(run))
         and (where.since is None or run.created_at >= where.since)
     )

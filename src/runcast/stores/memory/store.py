@@ -3,66 +3,54 @@
 # ruff: noqa: D102 - Store documents these methods once for every engine
 
 import copy
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from runcast.core.events import LIFECYCLE, Batch, Entry, run_log, run_of
-from runcast.core.runs import STATUSES, Run, Status, check_transition
+from runcast.core.events import LIFECYCLE, Entry, run_log, run_of
+from runcast.core.once import Once
+from runcast.core.runs import STATUSES, Run, Status, check_transition, ref_of
 from runcast.stores import (
+    Addition,
     Advance,
     Approval,
     Checkpoint,
-    Listener,
-    LogHead,
     Piece,
-    Positions,
     RunFilter,
     Span,
     Stdin,
     Store,
     rules,
 )
-from runcast.stores.listeners import tell
-from runcast.stores.memory.logs import Logs
+from runcast.stores.memory.logs import Log
 from runcast.stores.memory.records import Record, advanced, fed, matches, moved
+from runcast.stores.memory.shared import Shared
 from runcast.stores.rules import Packed
 
 
-class MemoryStore:
+class MemoryStore(Shared):
     """Keeps everything in plain Python objects; see Store for what each call promises.
 
     Whatever may be refused is worked out before anything is changed.
     """
 
     def __init__(self) -> None:
-        self._logs = Logs()
+        super().__init__()
         self._records: dict[str, Record] = {}  # in the order of creation
         self._deleted: set[str] = set()
         self._order = 0
-        self._listeners: list[Listener] = []
-        self._closed = False
 
-    async def close(self) -> None:
-        self._closed = True
-
-    def listen(self, listener: Listener) -> None:
-        self._listeners.append(listener)
-
-    async def create(self, run: Run, entries: Sequence[Entry] = ()) -> Run:
-        self._check_open()
+    async def create(
+        self, run: Run, entries: Sequence[Entry] = (), *, once: Once | None = None
+    ) -> Run:
+        self._check(once)
         packed = rules.pack(entries)
-        taken, deleted = run.id in self._records, run.id in self._deleted
-        rules.check_create(run, packed.count, taken=taken, deleted=deleted)
-        kept = rules.born(copy.deepcopy(run), self._order + 1)
-        self._records[run.id] = moved(Record(kept), packed)
-        self._order = kept.order
-        log = self._logs.create(run_log(run.id))
-        self._logs.add(run_log(run.id), rules.pack_status(kept, kept.created_at))
-        self._logs.add(run_log(run.id), packed)
-        log.sealed = run.ended
-        return self._told("run_added", kept.created_at, run.id)
+        self._check_birth(run, packed)
+        self._add_run(run, packed)
+        self._tell()
+        return self._answers.keep(once, self._shown(run.id))
 
     async def get(self, run_id: str) -> Run:
         self._check_open()
@@ -80,6 +68,9 @@ class MemoryStore:
     async def totals(self) -> dict[Status, int]:
         return {status: len(self._matching(RunFilter(statuses=[status]))) for status in STATUSES}
 
+    async def workspace_totals(self) -> dict[str, int]:
+        return dict(Counter(run.workspace_id for run in self._matching(RunFilter())))
+
     async def keys(self) -> set[str]:
         return {run.key for run in self._matching(RunFilter())}
 
@@ -96,11 +87,13 @@ class MemoryStore:
         outcome: Mapping[str, Any] = {},
         entries: Sequence[Entry] = (),
         advance: Advance | None = None,
+        *,
+        once: Once | None = None,
     ) -> Run:
-        self._check_open()
+        self._check(once)
         record = self._find(run_id)
         if not check_transition(record.run, status):
-            return self._shown(run_id)
+            return self._answers.keep(once, self._shown(run_id))
         log, packed = run_log(run_id), rules.pack(entries)
         rules.check_advance(log, record.checkpoint.offset, advance)
         run = copy.deepcopy(rules.changed(record.run, status, time, outcome))
@@ -109,14 +102,23 @@ class MemoryStore:
         self._logs.add(log, packed)
         self._logs.add(log, rules.pack_status(run, time))
         self._logs.find(log).sealed = run.ended
-        return self._told("run_updated", time, run_id)
+        return self._answers.keep(once, self._told("run_updated", time, run_id))
 
-    async def update(self, run_id: str, fields: Mapping[str, Any]) -> Run:
-        self._check_open()
+    async def update(
+        self,
+        run_id: str,
+        fields: Mapping[str, Any],
+        time: int | None = None,
+        *,
+        once: Once | None = None,
+    ) -> Run:
+        self._check(once)
         record = self._find(run_id)
         run = copy.deepcopy(rules.edited(record.run, fields))
         self._records[run_id] = msgspec.structs.replace(record, run=run)
-        return self._shown(run_id)
+        if time is not None:
+            self._told("run_updated", time, run_id)
+        return self._answers.keep(once, self._shown(run_id))
 
     async def append(
         self,
@@ -126,25 +128,46 @@ class MemoryStore:
         advance: Advance | None = None,
         after: int | None = None,
         stdin: Stdin | None = None,
+        once: Once | None = None,
     ) -> Span:
-        self._check_open()
+        self._check(once)
         packed = rules.pack(entries)
         rules.check_append(log, packed.count, advance, stdin)
+        record = self._records.get(run_of(log) or "")  # which is no run's
         kept = self._logs.find(log)
-        if kept.sealed:
-            raise rules.log_sealed(log)
-        run_id = run_of(log) or ""  # which is no run's
-        record = self._records.get(run_id)
-        rules.check_advance(log, 0 if record is None else record.checkpoint.offset, advance)
-        rules.check_after(log, kept.last, after)
-        is_news = self._change(record, packed, advance, stdin)
-        first = kept.last + 1
-        self._logs.add(log, packed)
-        span = Span(first, kept.last, self._logs.positions().head)
-        if is_news:
-            self._add_news("run_updated", packed.newest, run_id)
+        changed = _appended(record, kept, log, packed, advance, after)
+        span = self._add(log, packed, None if changed is None else fed(changed, stdin))
         self._tell()
-        return span
+        return self._answers.keep(once, span)
+
+    async def append_all(
+        self,
+        additions: Sequence[Addition],
+        births: Sequence[Run] = (),
+        *,
+        once: Once | None = None,
+    ) -> list[Span]:
+        self._check(once)
+        nothing = rules.pack(())
+        for run in births:
+            self._check_birth(run, nothing)
+        born = {run.id: (Record(run), Log()) for run in births}
+        ready = []
+        for one in additions:
+            log, packed = run_log(one.run_id), rules.pack_addition(one)
+            new = born.get(one.run_id)
+            record, kept = new or (self._find(one.run_id), self._logs.find(log))
+            _appended(record, kept, log, packed, one.advance, None)
+            ready.append((log, packed, one.advance))
+        for run in births:
+            self._add_run(run, nothing)
+        spans = []
+        for log, packed, advance in ready:
+            record = self._find(str(run_of(log)))
+            changed = _appended(record, self._logs.find(log), log, packed, advance, None)
+            spans.append(self._add(log, packed, changed))
+        self._tell()
+        return self._answers.keep(once, spans)
 
     async def approvals(self, run_id: str) -> list[Approval]:
         self._check_open()
@@ -168,24 +191,10 @@ class MemoryStore:
         record = self._records.get(run_id)
         return Checkpoint() if record is None else record.checkpoint
 
-    async def read(self, log: str, after: int, limit_bytes: int) -> list[Batch]:
-        self._check_open()
-        return self._logs.read(log, after, limit_bytes)
-
-    async def read_all(self, after: int, limit_bytes: int) -> list[Batch]:
-        self._check_open()
-        return self._logs.read_all(after, limit_bytes)
-
-    async def head(self, log: str) -> LogHead:
-        self._check_open()
-        return self._logs.find(log).head()
-
-    async def positions(self) -> Positions:
-        self._check_open()
-        return self._logs.positions()
-
-    async def delete(self, run_ids: Sequence[str], time: int) -> list[str]:
-        self._check_open()
+    async def delete(
+        self, run_ids: Sequence[str], time: int, *, once: Once | None = None
+    ) -> list[str]:
+        self._check(once)
         found = [run_id for run_id in dict.fromkeys(run_ids) if run_id in self._records]
         for run_id in found:
             rules.check_delete(self._records[run_id].run)
@@ -196,20 +205,11 @@ class MemoryStore:
             self._deleted.add(run_id)
         self._logs.add(LIFECYCLE, rules.pack_lifecycle(time, "run_removed", gone))
         self._tell()
-        return found
+        return self._answers.keep(once, found)
 
     async def is_deleted(self, run_id: str) -> bool:
         self._check_open()
         return run_id in self._deleted
-
-    async def trim(self, log: str, before: int) -> int:
-        self._check_open()
-        rules.check_trim(log)
-        return self._logs.trim(log, before)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise rules.closed()
 
     def _find(self, run_id: str) -> Record:
         if run_id not in self._records:
@@ -224,19 +224,33 @@ class MemoryStore:
         run, head = self._find(run_id).run, self._logs.find(run_log(run_id)).head()
         return msgspec.structs.replace(copy.deepcopy(run), last_seq=head.last, bytes=head.bytes)
 
-    def _change(
-        self,
-        record: Record | None,
-        packed: Packed,
-        advance: Advance | None,
-        stdin: Stdin | None,
-    ) -> bool:
-        """Put a record as an append leaves it; tell whether that is news of its run."""
-        if record is None:
-            return False
-        changed = fed(advanced(moved(record, packed), advance), stdin)
-        self._records[record.run.id] = changed
-        return changed.run.pending_approvals != record.run.pending_approvals
+    def _check_birth(self, run: Run, packed: Packed) -> None:
+        taken, deleted = run.id in self._records, run.id in self._deleted
+        rules.check_create(run, packed.count, taken=taken, deleted=deleted)
+
+    def _add_run(self, run: Run, packed: Packed) -> None:
+        kept = rules.born(copy.deepcopy(run), self._order + 1)
+        self._records[run.id] = moved(Record(kept), packed)
+        self._order = kept.order
+        name = run_log(run.id)
+        log = self._logs.create(name, ref_of(kept))
+        self._logs.add(name, rules.pack_birth(kept))
+        self._logs.add(name, packed)
+        log.sealed = run.ended
+        self._add_news("run_added", kept.created_at, run.id)
+
+    def _add(self, log: str, packed: Packed, changed: Record | None) -> Span:
+        """Append to a log, and put its run, if it is a run's, as that leaves it."""
+        kept = self._logs.find(log)
+        first = kept.last + 1
+        self._logs.add(log, packed)
+        span = Span(first, kept.last, self._logs.positions().head)
+        if changed is not None:
+            run_id = changed.run.id
+            before, self._records[run_id] = self._records[run_id], changed
+            if changed.run.pending_approvals != before.run.pending_approvals:
+                self._add_news("run_updated", packed.newest, run_id)
+        return span
 
     def _add_news(self, event: str, time: int, run_id: str) -> None:
         self._logs.add(LIFECYCLE, rules.pack_lifecycle(time, event, [self._shown(run_id)]))
@@ -246,8 +260,21 @@ class MemoryStore:
         self._tell()
         return self._shown(run_id)
 
-    def _tell(self) -> None:
-        tell(self._listeners, self._logs.take_news())
+
+def _appended(
+    record: Record | None,
+    kept: Log,
+    log: str,
+    packed: Packed,
+    advance: Advance | None,
+    after: int | None,
+) -> Record | None:
+    """Return what an append makes of its run's record; raise what refuses it."""
+    if kept.sealed:
+        raise rules.log_sealed(log)
+    rules.check_advance(log, 0 if record is None else record.checkpoint.offset, advance)
+    rules.check_after(log, kept.last, after)
+    return None if record is None else advanced(moved(record, packed), advance)
 
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from typing import Any
 import apsw
 import msgspec
 
-from runcast.core.events import Batch
+from runcast.core.events import Batch, run_of
+from runcast.core.runs import RunRef
 from runcast.stores import Checkpoint, rules
 from runcast.stores.rules import Packed
 from runcast.stores.sqlite import queries
@@ -15,7 +16,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Log(msgspec.Struct, frozen=True):
-    """A row of `logs`, with the offset of its checkpoint."""
+    """A row of `logs`, with the offset of its checkpoint and what never changes about its run."""
 
     id: int
     first: int = 1
@@ -23,6 +24,7 @@ class Log(msgspec.Struct, frozen=True):
     bytes: int = 0
     sealed: bool = False
     offset: int = 0
+    ref: RunRef | None = None
 
 
 class Ledger:
@@ -112,9 +114,9 @@ class Ledger:
             raise rules.no_log(name)
         return found
 
-    def add_log(self, name: str) -> Log:
-        """Create an empty log."""
-        log = Log(self.query(queries.ADD_LOG, name)[0][0])
+    def add_log(self, name: str, ref: RunRef) -> Log:
+        """Create the empty log of a run."""
+        log = Log(self.query(queries.ADD_LOG, name)[0][0], ref=ref)
         self._touched[name] = log
         return log
 
@@ -123,7 +125,10 @@ class Ledger:
         if not packed.count:
             return
         log = self.log(name)
-        batch = Batch(name, log.last + 1, self.position + 1, packed.count, packed.body)
+        batch = Batch(
+            *(name, log.last + 1, self.position + 1, packed.count, packed.body, log.ref),
+            urgent=packed.urgent,
+        )
         self.query(
             queries.ADD_BATCH,
             *(batch.first_position, log.id, batch.first_seq, batch.count, packed.newest),
@@ -162,7 +167,9 @@ class Ledger:
         # What the transaction changed is in another layer, so this row is as committed.
         rows = self.query(queries.LOG, name)
         if rows:
-            self._committed[name] = Log(*rows[0])
+            stand, unchanging, run_id = rows[0][:6], rows[0][6:], run_of(name)
+            ref = None if run_id is None else RunRef(run_id, *unchanging)
+            self._committed[name] = msgspec.structs.replace(Log(*stand), ref=ref)
         return self._committed.get(name)
 
     def _save(self) -> None:

@@ -7,16 +7,25 @@ import msgspec
 
 from runcast.core.errors import NotFound
 from runcast.core.events import LIFECYCLE, run_log, run_of
-from runcast.core.runs import Run, Status, check_transition
-from runcast.stores import Advance, Approval, Span, Stdin, rules
+from runcast.core.runs import Run, Status, check_transition, kind_of, ref_of
+from runcast.stores import Addition, Advance, Approval, Span, Stdin, rules
 from runcast.stores.rules import Packed
 from runcast.stores.sqlite import queries
 from runcast.stores.sqlite.ledger import Ledger
 
-REMOVE_ROWS = 100  # batches removed in one step: a writer that comes meanwhile waits so long
 _encode = msgspec.msgpack.Encoder().encode
 decode_run = msgspec.msgpack.Decoder(Run).decode
 decode_approval = msgspec.msgpack.Decoder(Approval).decode
+
+
+def find(ledger: Ledger, run_id: str) -> Run:
+    """Return a run as it stands within the operation; NotFound if there is none."""
+    try:
+        log = ledger.log(run_log(run_id))
+    except NotFound:
+        raise rules.no_run(run_id) from None
+    run = decode_run(ledger.query(queries.RUN_DOC, log.id)[0][0])
+    return msgspec.structs.replace(run, order=log.id, last_seq=log.last, bytes=log.bytes)
 
 
 def create(ledger: Ledger, run: Run, packed: Packed) -> Run:
@@ -28,8 +37,8 @@ def create(ledger: Ledger, run: Run, packed: Packed) -> Run:
         taken=bool(ledger.query(queries.HEAD, name)),
         deleted=bool(ledger.query(queries.IS_DELETED, run.id)[0][0]),
     )
-    run = rules.born(run, ledger.add_log(name).id)
-    ledger.add(name, rules.pack_status(run, run.created_at))
+    run = rules.born(run, ledger.add_log(name, ref_of(run)).id)
+    ledger.add(name, rules.pack_birth(run))
     ledger.add(name, packed)
     run = _moved(ledger, run, packed)
     return _settle(ledger, run, "run_added", run.created_at)
@@ -45,7 +54,7 @@ def transition(
     advance: Advance | None,
 ) -> Run:
     """Change a run's status, if that is a change, with the last events before it."""
-    run = _find(ledger, run_id)
+    run = find(ledger, run_id)
     if not check_transition(run, status):
         return run
     name = run_log(run_id)
@@ -70,10 +79,12 @@ def claim(ledger: Ledger, limit: int, time: int) -> list[Run]:
     ]
 
 
-def update(ledger: Ledger, run_id: str, fields: Mapping[str, Any]) -> Run:
-    """Set fields of a run."""
-    run = rules.edited(_find(ledger, run_id), fields)
+def update(ledger: Ledger, run_id: str, fields: Mapping[str, Any], time: int | None) -> Run:
+    """Set fields of a run, and tell of it if it has a time."""
+    run = rules.edited(find(ledger, run_id), fields)
     _save_run(ledger, run)
+    if time is not None:
+        ledger.add(LIFECYCLE, rules.pack_lifecycle(time, "run_updated", [run]))
     return run
 
 
@@ -101,65 +112,27 @@ def append(
     return span
 
 
+def append_all(
+    ledger: Ledger, additions: Sequence[tuple[Addition, Packed]], births: Sequence[Run]
+) -> list[Span]:
+    """Add runs, then append one batch to the log of each run that has an addition."""
+    nothing = rules.pack(())
+    for run in births:
+        create(ledger, run, nothing)
+    return [
+        append(ledger, run_log(one.run_id), packed, one.advance, None, None)
+        for one, packed in additions
+    ]
+
+
 def delivered(ledger: Ledger, name: str, end: int) -> None:
     """Drop the input that the command of a log's run has."""
     ledger.query(queries.DELIVERED, name, end)
 
 
-def delete(ledger: Ledger, run_ids: Sequence[str], time: int) -> list[str]:
-    """Remove runs with their logs for good."""
-    gone: list[Run] = []
-    for run_id in dict.fromkeys(run_ids):
-        try:
-            run = _find(ledger, run_id)
-        except NotFound:
-            continue
-        rules.check_delete(run)
-        ledger.remove_log(run_log(run_id))
-        for sql in (queries.DELETE_RUN, queries.DELETE_APPROVALS, queries.DELETE_STDIN):
-            ledger.query(sql, run.order)
-        ledger.query(queries.ADD_DELETED, run_id)
-        gone.append(run)
-    ledger.add(LIFECYCLE, rules.pack_lifecycle(time, "run_removed", gone))
-    return [run.id for run in gone]
-
-
-def trim(ledger: Ledger, name: str, before: int) -> int:
-    """Drop the batches at the head of a log that are older than `before`."""
-    log = ledger.log(name)
-    found = ledger.query(queries.FIRST_KEPT, log.id, log.first, before, log.last)
-    kept = found[0][0] if found else log.first
-    if kept == log.first:
-        return 0
-    size, position = ledger.query(queries.TRIMMED, log.id, log.first, kept)[0]
-    ledger.put(name, first=kept, bytes=log.bytes - size)
-    ledger.floor = max(ledger.floor, position)
-    ledger.remove_batches(log.id, kept)
-    return int(kept - log.first)
-
-
-def remove_some(ledger: Ledger) -> None:
-    """Remove a few batches that readers no longer see; `removing` tells whether more wait."""
-    waiting = ledger.query(queries.NEXT_REMOVAL)
-    ledger.removing = bool(waiting)
-    for log_id, before in waiting:
-        removed = ledger.query(queries.REMOVE_BATCHES, log_id, before, REMOVE_ROWS)
-        if len(removed) < REMOVE_ROWS:
-            ledger.query(queries.END_REMOVAL, log_id)
-
-
-def _find(ledger: Ledger, run_id: str) -> Run:
-    try:
-        log = ledger.log(run_log(run_id))
-    except NotFound:
-        raise rules.no_run(run_id) from None
-    run = decode_run(ledger.query(queries.RUN_DOC, log.id)[0][0])
-    return msgspec.structs.replace(run, order=log.id, last_seq=log.last, bytes=log.bytes)
-
-
 def _exchange(ledger: Ledger, run_id: str, packed: Packed, stdin: Stdin | None) -> None:
     """Do what an append asks of a run beside its log, and tell if its approvals changed."""
-    before = _find(ledger, run_id)
+    before = find(ledger, run_id)
     run = _moved(ledger, before, packed)
     if stdin is not None:
         run, piece = rules.fed(run, stdin)
@@ -203,7 +176,7 @@ def _save_run(ledger: Ledger, run: Run) -> None:
             run.workspace_id,
             run.task_id,
             run.source,
-            rules.kind_of(run),
+            kind_of(run),
         ),
         *(run.created_at, run.cancel_requested, _encode(run)),
     )

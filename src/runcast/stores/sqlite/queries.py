@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from runcast.stores import RunFilter
+from runcast.core.events import run_log
+from runcast.stores import RunFilter, Selection
 
 # The connection
 
@@ -16,8 +17,9 @@ IS_EMPTY = "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)"
 # Logs and batches
 
 LOG = """
-    SELECT l.id, l.first_seq, l.last_seq, l.bytes, l.sealed, coalesce(c.offset, 0)
-    FROM logs AS l LEFT JOIN checkpoints AS c ON c.log = l.id
+    SELECT l.id, l.first_seq, l.last_seq, l.bytes, l.sealed, coalesce(c.offset, 0),
+        r.task_id, r.workspace_id, r.kind, r.source
+    FROM logs AS l LEFT JOIN checkpoints AS c ON c.log = l.id LEFT JOIN runs AS r ON r.log = l.id
     WHERE l.name = ?
 """
 HEAD = "SELECT first_seq, last_seq, sealed, bytes FROM logs WHERE name = ?"
@@ -53,6 +55,43 @@ READ_ALL = """
     ORDER BY b.position
 """
 
+# Reading the logs of some runs by position
+
+SCAN = """
+    SELECT l.name, b.first_seq, b.position, b.count, b.body
+    FROM batches AS b CROSS JOIN logs AS l ON l.id = b.log CROSS JOIN runs AS r ON r.log = b.log
+    WHERE b.position >= coalesce((
+          SELECT position FROM batches
+          WHERE position <= ?1 + 1 ORDER BY position DESC LIMIT 1), 0)
+      AND b.position + b.count - 1 > ?1
+"""
+SCAN_ORDER = " ORDER BY b.position"
+REF = """
+    SELECT r.task_id, r.workspace_id, r.kind, r.source
+    FROM logs AS l JOIN runs AS r ON r.log = l.id WHERE l.name = ?
+"""
+# How many there are, but not beyond a limit.
+COUNT_SOME = "SELECT count(*) FROM (SELECT 1 FROM runs AS r{} LIMIT ?)"
+# The gaps are what the positions of the first and of the last batch are ahead of their seqs: both
+# stand in the index, so no batch is touched.
+_STANDING = """
+    SELECT l.name, l.id, l.first_seq, l.last_seq,
+        (SELECT position - first_seq FROM batches
+         WHERE log = l.id AND first_seq >= l.first_seq ORDER BY first_seq LIMIT 1),
+        (SELECT position - first_seq FROM batches
+         WHERE log = l.id ORDER BY first_seq DESC LIMIT 1)
+"""
+STANDING_OF_RUNS = _STANDING + "FROM runs AS r CROSS JOIN logs AS l ON l.id = r.log"
+STANDING_OF_LOG = _STANDING + "FROM logs AS l WHERE l.name = ?"
+BATCH_AT = """
+    SELECT first_seq, position FROM batches
+    WHERE log = ? AND first_seq <= ? ORDER BY first_seq DESC LIMIT 1
+"""
+READ_FROM = """
+    SELECT ?1, first_seq, position, count, body FROM batches
+    WHERE log = ?2 AND first_seq >= ?3 ORDER BY first_seq LIMIT ?4
+"""
+
 # Checkpoints
 
 CHECKPOINT = """
@@ -70,6 +109,7 @@ RUNS = "SELECT r.log, r.doc, l.last_seq, l.bytes FROM runs AS r JOIN logs AS l O
 PAGE = " ORDER BY r.log DESC LIMIT ? OFFSET ?"
 COUNT = "SELECT count(*) FROM runs AS r"
 TOTALS = "SELECT status, count(*) FROM runs GROUP BY status"
+WORKSPACE_TOTALS = "SELECT workspace_id, count(*) FROM runs GROUP BY workspace_id"
 KEYS = "SELECT key FROM runs"
 SAVE_RUN = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 RUN_DOC = "SELECT doc FROM runs WHERE log = ?"
@@ -102,6 +142,21 @@ DELIVERED = """
     WHERE log = (SELECT id FROM logs WHERE name = ?) AND offset + length(data) + last <= ?
 """
 
+# Workspaces, messages and answers
+
+WORKSPACES = "SELECT id, name, root_path, color, created_at FROM workspaces ORDER BY number"
+WORKSPACE = "SELECT id, name, root_path, color, created_at FROM workspaces WHERE id = ?"
+# Never as OR REPLACE: the row would be added anew, behind the others.
+SAVE_WORKSPACE = """
+    INSERT INTO workspaces (id, name, root_path, color, created_at) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET name = excluded.name, color = excluded.color
+"""
+HAS_MESSAGE = "SELECT EXISTS (SELECT 1 FROM message_ids WHERE id = ? AND seq >= ?)"
+SAVE_MESSAGE_ID = "INSERT OR REPLACE INTO message_ids VALUES (?, ?)"
+ANSWERED = "SELECT fingerprint, doc FROM answers WHERE key = ?"
+ADD_ANSWER = "INSERT INTO answers VALUES (?, ?, ?, ?)"
+FORGET_ANSWERS = "DELETE FROM answers WHERE time < ? RETURNING 1"
+
 # Deleting and trimming
 
 IS_DELETED = "SELECT EXISTS (SELECT 1 FROM deleted WHERE id = ?)"
@@ -128,6 +183,11 @@ REMOVE_BATCHES = """
         ORDER BY first_seq LIMIT ?3)
     RETURNING 1
 """
+# As many as the batches that were just removed; 2 is the log of messages.
+REMOVE_MESSAGE_IDS = """
+    DELETE FROM message_ids
+    WHERE seq < (SELECT first_seq FROM batches WHERE log = 2 ORDER BY first_seq LIMIT 1)
+"""
 END_REMOVAL = "DELETE FROM removals WHERE log = ?"
 
 
@@ -147,3 +207,17 @@ def where_clause(where: RunFilter, before: int | None = None) -> tuple[str, list
         conditions.append(f"r.status IN ({', '.join('?' * len(where.statuses))})")
     clause = " WHERE " + " AND ".join(conditions) if conditions else ""
     return clause, [value for _, value in given] + list(where.statuses)
+
+
+def selection_terms(where: Selection) -> tuple[list[str], list[str]]:
+    """Write a selection of runs as conditions over `runs AS r`, with the values they bind."""
+    terms: Sequence[tuple[str, str | None]] = (
+        ("r.task_id = ?", where.task_id),
+        ("r.workspace_id = ?", where.workspace_id),
+        (
+            "r.log = (SELECT id FROM logs WHERE name = ?)",
+            None if where.run_id is None else run_log(where.run_id),
+        ),
+    )
+    given = [(term, value) for term, value in terms if value is not None]
+    return [term for term, _ in given], [value for _, value in given]

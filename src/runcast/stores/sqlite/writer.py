@@ -9,11 +9,11 @@ from typing import Any, NamedTuple, TypeVar
 
 import apsw
 
-from runcast.core.errors import Unavailable
+from runcast.core.errors import TooLarge, Unavailable
 from runcast.core.events import Batch
 from runcast.stores import Listener
 from runcast.stores.listeners import tell
-from runcast.stores.sqlite import operations
+from runcast.stores.sqlite import removal
 from runcast.stores.sqlite.ledger import Ledger
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Writer:
         try:
             orders = [self._orders.get(timeout=self._pause if removing else None)]
         except Empty:
-            return [Order(operations.remove_some, None)]
+            return [Order(removal.remove_some, None)]
         while not self._orders.empty():
             orders.append(self._orders.get())
         return orders
@@ -99,6 +99,9 @@ class Writer:
         self._ledger.start()
         try:
             outcome = operation(self._ledger)
+        except apsw.TooBigError:
+            self._ledger.undo()  # the fault of this operation, so the group goes on
+            return TooLarge("body_too_large", "SQLite keeps no value of a gigabyte; send less")
         except apsw.Error:
             raise
         except Exception as error:  # noqa: BLE001 - whoever asked gets it, the group goes on
