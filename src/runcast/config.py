@@ -77,10 +77,58 @@ class Sse(Section):
     ] = 15
 
 
+class Ws(Section):
+    """How WebSockets behave."""
+
+    ping_interval_s: Annotated[
+        Interval, Meta(description="Time between pings; a socket that misses two is closed.")
+    ] = 20
+    throttle_ms: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=5000,
+            description="Time between two reads of a socket on `/ws`, at least.",
+        ),
+    ] = 100
+
+
 class Api(Section):
     """Settings of the HTTP API."""
 
     sse: Sse = msgspec.field(default_factory=Sse)
+    ws: Ws = msgspec.field(default_factory=Ws)
+
+
+class Jobs(Section):
+    """How the surface of jobs behaves."""
+
+    wait_s: Annotated[
+        Interval, Meta(description="How long a stream of an unknown job waits for it to appear.")
+    ] = 600
+    heartbeat_interval_s: Annotated[
+        Interval, Meta(description="Time between the comments on a stream of a job.")
+    ] = 30
+
+
+class Processes(Section):
+    """How the surface of processes behaves."""
+
+    heartbeat_interval_s: Annotated[
+        Interval, Meta(description="Time between `heartbeat` events on a stream of a process.")
+    ] = 15
+
+
+class External(Section):
+    """Runs that clients execute and report."""
+
+    idle_timeout: Annotated[
+        str | float,
+        Meta(description="A run of which nothing was heard for so long has failed: lost."),
+    ] = "24h"
+
+    def __post_init__(self) -> None:
+        _check_duration("idle_timeout", self.idle_timeout)
 
 
 class Queue(Section):
@@ -111,10 +159,7 @@ class Retention(Section):
 
     def __post_init__(self) -> None:
         if self.max_age is not None:
-            try:
-                parse_duration(self.max_age, "max_age")
-            except BadRequest as error:
-                raise ValueError(error.message) from None
+            _check_duration("max_age", self.max_age)
 
 
 class RunSettings(Section):
@@ -171,6 +216,9 @@ class Testing(Section):
         Interval | None,
         Meta(description="Append an event of no run's making to every running log, this often."),
     ] = None
+    echo: Annotated[
+        bool, Meta(description="Serve a WebSocket at /__echo that sends back what it gets.")
+    ] = False
 
 
 def _default_data_dir() -> str:
@@ -197,8 +245,18 @@ class Settings(Section):
     approvals: Approvals = msgspec.field(default_factory=Approvals)
     agents: Annotated[dict[Name, AgentSettings], Meta(extra={"entry": "NAME"})] = {}
     tools: Annotated[dict[Name, ToolSettings], Meta(extra={"entry": "NAME"})] = {}
+    jobs: Jobs = msgspec.field(default_factory=Jobs)
+    processes: Processes = msgspec.field(default_factory=Processes)
+    external: External = msgspec.field(default_factory=External)
     auth: Auth = msgspec.field(default_factory=Auth)
     testing: Testing = msgspec.field(default_factory=Testing)
+
+
+def _check_duration(name: str, value: str | float) -> None:
+    try:
+        parse_duration(value, name)
+    except BadRequest as error:
+        raise ValueError(error.message) from None
 
 
 def describe() -> Iterator[Described]:

@@ -61,6 +61,16 @@ def test_the_status_event_always_has_its_five_fields_and_the_rest_when_known():
     assert "leftovers" not in data
 
 
+def test_the_status_event_says_when_the_run_started_and_ended_once_it_has():
+    run = run_in("running")
+    run.started_at = 1_795_251_450_123_456
+    assert status_data(run)["started_at"] == "2026-11-21T08:57:30.123Z"
+    assert "ended_at" not in status_data(run)
+
+    run.ended_at = run.started_at + 1_000
+    assert status_data(run)["ended_at"] == "2026-11-21T08:57:30.124Z"
+
+
 def test_a_run_is_shown_without_its_folder_and_with_times_as_text():
     run = run_in("running")
     run.created_at = 1_795_251_450_123_456

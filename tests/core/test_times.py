@@ -19,13 +19,19 @@ def test_a_time_with_an_offset_is_read_in_microseconds(text, micros):
     assert parse_time(text) == micros
 
 
-@pytest.mark.parametrize("text", ["2026-11-21T08:57:30", "yesterday", "", "2026-13-01T00:00:00Z"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2026-11-21T08:57:30", "yesterday", "", "2026-13-01T00:00:00Z"),
+        *("0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"),
+    ],
+)
 def test_a_time_without_an_offset_or_sense_is_refused(text):
     with pytest.raises(BadRequest, match="since"):
         parse_time(text, "since")
 
 
-@given(st.integers(min_value=0, max_value=4_000_000_000_000_000))
+@given(st.integers(min_value=-62_135_596_800_000_000, max_value=253_402_300_799_999_999))
 def test_times_are_written_in_milliseconds_and_read_back(micros):
     text = format_time(micros)
 

@@ -6,13 +6,13 @@ import random
 import pytest
 
 from runcast.core.errors import NotFound
-from runcast.core.events import Draft, Lines, run_log
+from runcast.core.events import LIFECYCLE, MESSAGES, Draft, Lines, run_log
 from runcast.core.runs import Run
 from runcast.runtime import follow as follow_module
 from runcast.runtime import logs as logs_module
 from runcast.runtime import pages as pages_module
 from runcast.runtime.logs import Logs
-from runcast.stores import open_store
+from runcast.stores import ALL_RUNS, Selection, open_store
 
 LOG = run_log("r")
 
@@ -102,7 +102,7 @@ async def test_followers_at_any_pace_get_everything_whatever_is_in_memory(
 
 async def test_all_runs_are_followed_by_position(store, logs):
     await store.create(Run(id="q", key="k2", task_id="q", status="running", created_at=1))
-    follower = logs.follow_all(0)
+    follower = logs.follow_where(ALL_RUNS, 0)
     await append(store, "a")
     await store.append(run_log("q"), [Lines(1, "stdout", ["b"])])
     positions = []
@@ -211,7 +211,7 @@ async def test_a_follower_learns_of_what_was_removed_before_it_could_read_it(sto
     await append(store, "a")
     await store.create(Run(id="q", key="k2", task_id="q", status="completed", created_at=1))
     await store.append(LOG, [Lines(1, "stdout", ["b"])])
-    follower = logs.follow_all(0)
+    follower = logs.follow_where(ALL_RUNS, 0)
     await store.delete(["q"], 5)
     logs.delete(run_log("q"), (await store.positions()).floor)
 
@@ -228,7 +228,7 @@ async def test_a_page_read_behind_a_removal_tells_of_it_even_if_nobody_said_so(
     monkeypatch.setattr(logs_module, "HOT_BYTES", 0)
     await store.create(Run(id="q", key="k2", task_id="q", status="completed", created_at=1))
     await append(store, "a")
-    follower = logs.follow_all(0)
+    follower = logs.follow_where(ALL_RUNS, 0)
     await store.delete(["q"], 5)
 
     await follower.take()
@@ -242,20 +242,20 @@ async def test_who_knows_of_a_newer_event_does_not_wait_for_an_older_read(store,
     gate = asyncio.Event()
     read_all = store.read_all
 
-    async def slow(after, limit):
-        page = await read_all(after, limit)
+    async def slow(after, limit, where):
+        page = await read_all(after, limit, where)
         await gate.wait()
         return page
 
     store.read_all = slow
     head = (await store.positions()).head
-    early = logs.follow_all(head - 1)
+    early = logs.follow_where(ALL_RUNS, head - 1)
     early.track.hot.clear()
     reading = asyncio.create_task(early.take())
     await asyncio.sleep(0)
     await append(store, "new")
     early.track.hot.clear()
-    late = logs.follow_all(head)
+    late = logs.follow_where(ALL_RUNS, head)
     waiting = asyncio.create_task(late.take())
     await asyncio.sleep(0)
     gate.set()
@@ -280,3 +280,73 @@ async def test_a_nudge_that_comes_during_a_read_is_not_lost(store, logs, monkeyp
     async with asyncio.timeout(5):
         assert await waiting == []
     follower.close()
+
+
+async def test_a_selection_gives_what_belongs_to_it_and_what_joins_it_later(store, logs):
+    follower = logs.follow_where(Selection(task_id="t"), 0)
+    for run_id, task in (("a", "t"), ("b", "other"), ("c", "t")):
+        await store.create(Run(id=run_id, key=run_id, task_id=task, status="running"))
+    await store.append(run_log("c"), [Lines(1, "stdout", ["late"])])
+
+    taken = []
+    async with asyncio.timeout(5):
+        while len(taken) < 3:
+            taken += await follower.take()
+
+    assert [batch.log for batch in taken] == ["run:a", "run:c", "run:c"]
+    assert not follower.behind
+    assert await follower.take_ready() == []
+    follower.close()
+
+
+async def test_a_selection_that_is_followed_from_the_middle_begins_there(store, logs):
+    await store.create(Run(id="a", key="a", task_id="t", status="running"))
+    await append(store, "of another run")
+    head = (await store.positions()).head
+    follower = logs.follow_where(Selection(run_id="a"), head)
+    moved = []
+    follower.on_move = moved.append
+
+    await store.append(run_log("a"), [Lines(1, "stdout", ["new"])])
+    logs.flush()
+    await append(store, "of another run again")
+    await store.append(run_log("a"), [Draft(1, "error", {"message": "no", "source": "x"})])
+    logs.flush()
+
+    batches = await follower.take_ready()
+    assert [event.type for batch in batches for event in batch.events()] == ["output", "error"]
+    assert moved == [False, True]
+    follower.close()
+
+
+async def test_what_was_read_and_held_nothing_for_a_selection_is_not_read_again(store, logs):
+    follower = logs.follow_where(Selection(task_id="nobody"), 0)
+    await append(store, "of another task")
+    logs.flush()
+
+    assert await follower.take_ready() == []
+    assert not follower.behind
+    assert follower.cursor > 0
+    follower.close()
+
+
+async def test_the_changes_of_runs_can_be_followed_by_position(store, logs):
+    follower = logs.follow_where(Selection(log=LIFECYCLE), (await store.positions()).head)
+    await store.create(Run(id="a", key="a", task_id="t", status="running"))
+
+    async with asyncio.timeout(5):
+        (batch,) = await follower.take()
+    assert [event.data["name"] for event in batch.events()] == ["run_added"]
+    follower.close()
+
+
+async def test_a_follower_knows_that_what_it_wanted_was_removed(store):
+    for number in range(1, 5):
+        await store.add_message({"msg_id": str(number)}, number)
+    await store.trim(MESSAGES, 3)
+    logs = Logs(store)
+    follower = await logs.follow(MESSAGES, 1)
+    batches = await follower.take()
+    assert (batches[0].first_seq, follower.floor) == (3, 2)
+    follower.close()
+    logs.close()

@@ -104,6 +104,7 @@ def agent(word=None, *, open_calls=(), complaint="", must_speak=True, **more):
         # It said its last word, did not exit, and was ended.
         (record("cancelled", signal="SIGTERM"), agent(DONE, hung=True), "failed", "agent", "exit"),
         (record("cancelled", 0), agent(FAILED, hung=True), "failed", "agent", "API Error"),
+        (record("cancelled", 0), agent(Word(False, ""), hung=True), "failed", "agent", "not why"),
         # It was interrupted in its own way, and exited by itself because of it.
         (
             record("exit", 1),

@@ -320,7 +320,7 @@ async def test_a_running_command_is_cancelled_although_the_store_refuses_to_note
     while (await runtime.get("r")).status != "running":
         await asyncio.sleep(0.01)
 
-    async def full(*_: object) -> Run:
+    async def full(*_: object, **__: object) -> Run:
         raise Unavailable("storage", "the disk is full")
 
     with monkeypatch.context() as patch:

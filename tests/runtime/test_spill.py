@@ -93,6 +93,15 @@ def test_what_was_spilled_can_be_put_back_as_it_was(drawn):
     assert all(len(msgspec.json.encode(field)) < 2 * INLINE_BYTES for field in kept.values())
 
 
+def test_what_only_looks_like_a_blob_is_left_alone():
+    """An agent prints what it likes, also the shape of a reference."""
+    asked = {"a": "x", "a_blob": {"id": "zz", "size": 1}, "cut": [["a"]]}
+    data, blobs = spilled({"tool": "Write", "input": asked})
+
+    assert not blobs
+    assert unspill(data, blobs.__getitem__) == {"tool": "Write", "input": asked}
+
+
 def test_a_blob_that_is_gone_is_an_error_and_not_a_shorter_text():
     data, _ = spilled({"text": LONG})
     with pytest.raises(KeyError):

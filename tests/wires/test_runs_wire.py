@@ -46,25 +46,3 @@ def test_an_event_is_one_frame_with_its_id_last(entry, name, data):
 
     assert (event, number, rest) == (f"event: {name}", "id: 7", ["", ""])
     assert json.loads(data_line.removeprefix("data: ")) == {"run_id": "r"} | data
-
-
-def test_the_closing_frame_takes_an_id_that_no_event_has():
-    assert WIRE.closing("r", 9, deleted=False) == (
-        b'event: end\ndata: {"run_id":"r","last_seq":9}\nid: 10\n\n'
-    )
-    assert b'"deleted":true' in WIRE.closing("r", 9, deleted=True)
-
-
-def test_a_gap_leaves_the_cursor_before_the_first_kept_event():
-    assert WIRE.gap(3, 9, "retention") == (
-        b'event: gap\ndata: {"after":3,"first":9,"reason":"retention"}\nid: 8\n\n'
-    )
-
-
-def test_heartbeats_move_no_cursor_and_comments_are_no_events():
-    assert WIRE.heartbeat() == b"event: heartbeat\ndata: {}\n\n"
-    assert WIRE.comment() == b": hb\n"
-
-
-def test_the_reconnection_delay_rides_in_the_first_frame():
-    assert WIRE.first(b"event: x\n", 1500) == b"retry: 1500\nevent: x\n"

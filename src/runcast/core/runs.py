@@ -190,7 +190,7 @@ def public_run(run: Run) -> dict[str, Any]:
         name: getattr(run, name)
         for name in (
             *("id", "task_id", "workspace_id", "source", "command", "tool", "agent", "dialect"),
-            *("status", "reason", "exit_code", "signal", "result", "error"),
+            *("stdin", "status", "reason", "exit_code", "signal", "result", "error"),
         )
     }
     for name in ("created_at", "started_at", "ended_at"):

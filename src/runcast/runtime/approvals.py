@@ -5,10 +5,18 @@ from typing import Any, Literal
 
 import msgspec
 
-from runcast.core.events import Draft, Entry
+from runcast.core.errors import Conflict
+from runcast.core.events import Data, Draft, Entry
+from runcast.runtime.clock import now
+from runcast.runtime.spill import CUT
 from runcast.stores import Approval, Store
 
 Decision = Literal["allow", "deny"]
+BRIEF_BYTES = 4096  # of an input that is told again
+WITHDRAWN_AT_ONCE = 100
+ID_CHARS = 256  # of an approval: it is part of an address
+
+_encode = msgspec.msgpack.Encoder().encode
 STATES: dict[Decision, str] = {"allow": "allowed", "deny": "denied"}
 
 
@@ -21,9 +29,19 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def settling(approval: Approval, state: str, time: int, **more: Any) -> Draft:
-    """Make the event that settles an approval; the first such event of an approval counts."""
+    """Make the event that settles an approval; the first such event of an approval counts.
+
+    What was asked is told again if it is short: there may be many, settled all at once.
+    """
     given = {name: value for name, value in more.items() if value is not None}
-    return Draft(time, "approval", approval.data | {"state": state} | given)
+    return Draft(time, "approval", brief(approval.data) | {"state": state} | given)
+
+
+def brief(data: Data) -> Data:
+    """Return what tells one question from another, and its input unless that is long."""
+    told: Data = {name: data[name] for name in ("id", "tool", "tool_call_id") if name in data}
+    short = "input" in data and len(_encode(data["input"])) <= BRIEF_BYTES
+    return told | {"input": data["input"]} if short and CUT not in data else told
 
 
 class Approvals:
@@ -41,7 +59,7 @@ class Approvals:
     async def load(self) -> None:
         """Read how things stand."""
         found = await self._store.approvals(self._run_id)
-        self._known = {approval.id: approval for approval in found}
+        self._known = {approval.id: _noted(approval) for approval in found}
 
     def pending(self) -> list[Approval]:
         """Return the approvals that wait for an answer, the oldest first."""
@@ -63,21 +81,35 @@ class Approvals:
                 data = entry.data
                 asked = self._known.get(data["id"])
                 time = entry.time if asked is None else asked.time
-                self._known[data["id"]] = Approval(
-                    id=data["id"], state=data["state"], data=data, time=time
-                )
+                told = Approval(id=data["id"], state=data["state"], data=data, time=time)
+                self._known[data["id"]] = _noted(told)
 
-    def withdrawals(self, time: int) -> list[Entry]:
-        """Make the events that settle all that is pending, because nobody waits any more."""
-        return [settling(approval, "withdrawn", time) for approval in self.pending()]
+    async def withdraw(self, log: str) -> None:
+        """Settle all that is pending, some at a time, because nobody waits any more."""
+        while pending := self.pending()[:WITHDRAWN_AT_ONCE]:
+            entries = [settling(approval, "withdrawn", now()) for approval in pending]
+            try:
+                await self._store.append(log, entries)
+            except Conflict:
+                await self.load()  # somebody answered in the last moment
+            else:
+                self.committed(entries)
 
     def _admitted(self, entry: Entry, states: dict[str, str]) -> Entry:
         if not isinstance(entry, Draft) or entry.type != "approval":
             return entry
         approval_id, state = entry.data["id"], entry.data["state"]
         before = states.get(approval_id)
+        if len(approval_id) > ID_CHARS:
+            before = "too long to be answered"
         if (before is None) if state == "pending" else (before == "pending"):
             states[approval_id] = state
             asked = self._known.get(approval_id)
             return entry if asked is None else settling(asked, state, entry.time)
         return Draft(entry.time, "custom", {"name": "approval", "value": entry.data})
+
+
+def _noted(approval: Approval) -> Approval:
+    """Return what is kept of an approval in memory."""
+    data = brief(approval.data) if approval.state == "pending" else {}
+    return Approval(id=approval.id, state=approval.state, data=data, time=approval.time)

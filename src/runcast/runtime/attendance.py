@@ -10,13 +10,14 @@ from runcast.agents.control import Control, control
 from runcast.core.errors import Conflict, Unavailable
 from runcast.core.events import Draft, run_log
 from runcast.core.runs import Run
-from runcast.parsers import Parser
+from runcast.parsers import Account, Parser
 from runcast.runtime.approvals import Approvals, settling
 from runcast.runtime.clock import now
 from runcast.runtime.stdin import StdinDelivery
 from runcast.spool.folder import RunFolder
 from runcast.stores import Stdin, Store
 
+ENDED = "finished"  # the phase of whatever has ended
 RETRY_S = 0.25  # after storage refused
 _NEVER = float("inf")
 _MICROS = 1_000_000
@@ -69,6 +70,7 @@ class Attendance:
         self._linger_until = _NEVER
         self._retry_at = _NEVER
         self._progress_at = _NEVER
+        self._stale = False  # what is known of the approvals
         if parser.account() is not None:
             self._progress_at = self._loop.time() + policy.progress_s
 
@@ -81,6 +83,11 @@ class Attendance:
         """Look what is to be done now."""
         self._wake.set()
 
+    def fed(self) -> None:
+        """Look what was committed for the run by others: input, or an answer."""
+        self._stale = True
+        self._wake.set()
+
     def grown(self) -> None:
         """Note that the run has said something."""
         self._grown_at = self._loop.time()
@@ -88,7 +95,7 @@ class Attendance:
 
     async def attend(self) -> None:
         """Do what is due, for as long as this is not cancelled."""
-        chores = (self._stdin.deliver, self._expire, self._report, self._after_word)
+        chores = (self._reload, self._stdin.deliver, self._expire, self._report, self._after_word)
         while True:
             self._wake.clear()
             self._retry_at = _NEVER
@@ -111,26 +118,34 @@ class Attendance:
             return False
         return True
 
-    def progress(self) -> list[Draft]:
-        """Make the `progress` event of this moment; none for what is no agent."""
+    def last_progress(self) -> list[Draft]:
+        """Make the `progress` event of the end; none for what is no agent."""
         account = self._parser.account()
-        if account is None:
-            return []
+        return [] if account is None else [self._progress(account, ENDED)]
+
+    def _progress(self, account: Account, phase: str) -> Draft:
         time = now()
         elapsed = max(0, time - (self._run.started_at or time)) / _MICROS
-        data = {"phase": account.phase, "tool_calls": account.tool_calls}
-        return [Draft(time, "progress", data | {"elapsed_s": round(elapsed, 1)})]
+        data = {"phase": phase, "tool_calls": account.tool_calls}
+        return Draft(time, "progress", data | {"elapsed_s": round(elapsed, 1)})
 
     async def _try(self, chore: Callable[[], Awaitable[None]]) -> None:
         try:
             await chore()
-        except (Unavailable, OSError) as error:
-            log.warning("run.attendance_waits", run=self._run.id, error=str(error))
-            self._retry_at = self._loop.time() + RETRY_S
         except Conflict as error:
             # Somebody was faster: an answer, the end of the input, the end of the run.
             log.info("run.attendance_refused", run=self._run.id, error=error.message)
+            self._stale = True
+            self._retry_at = self._loop.time() + RETRY_S
+        except Exception as error:  # whatever it is: without attendance an agent waits for ever
+            foreseen = isinstance(error, Unavailable | OSError)
+            log.warning("run.attendance_waits", run=self._run.id, exc_info=not foreseen)
+            self._retry_at = self._loop.time() + RETRY_S
+
+    async def _reload(self) -> None:
+        if self._stale:
             await self._approvals.load()
+            self._stale = False
 
     def _due(self) -> float | None:
         due = min(self._retry_at, self._progress_at, self._linger_until, self._expiry())
@@ -146,7 +161,7 @@ class Attendance:
 
     async def _expire(self) -> None:
         deadline = now() - int(self._policy.expire_s * _MICROS)
-        message = f"nobody answered within {self._policy.expire_s:g} seconds"
+        message = _why_expired(self._policy.expire_s)
         for approval in self._approvals.pending():
             if approval.time > deadline:
                 return
@@ -159,25 +174,38 @@ class Attendance:
             await self._stdin.deliver()
 
     async def _report(self) -> None:
-        if self._loop.time() < self._progress_at:
+        now_at = self._loop.time()
+        if now_at < self._progress_at:
             return
-        self._progress_at += self._policy.progress_s
-        await self._store.append(self._log, self.progress())
+        # After a stop of the whole process, one is due, and not one for each that was missed.
+        self._progress_at = max(self._progress_at + self._policy.progress_s, now_at)
+        if (account := self._parser.account()) is not None:
+            await self._store.append(self._log, [self._progress(account, account.phase)])
 
     async def _after_word(self) -> None:
         account = self._parser.account()
-        if account is None or account.word is None:
-            self._linger_until = _NEVER
+        self._linger_until = _NEVER
+        # Who waits for an answer has more to say, whatever it said before.
+        if account is None or account.word is None or self._approvals.pending():
             return
         if self._run.stdin == "agent" and not self._stdin.ended:
             await self._store.append(self._log, (), stdin=Stdin(b"", last=True))
             await self._stdin.deliver()
         if self._run.stdin == "pipe" and not self._stdin.ended:
             return  # it waits for its next prompt, as it should
-        self._linger_until = self._grown_at + self._policy.linger_s
-        if self._loop.time() >= self._linger_until:
-            self._linger_until = _NEVER
+        if not self._parser.ends_with_word:
+            return  # in such a dialect, a word may be followed by silent work
+        until = self._grown_at + self._policy.linger_s
+        if self._loop.time() < until:
+            self._linger_until = until
+        else:
             await self._hung()
+
+
+def _why_expired(after_s: float) -> str:
+    if after_s < 1:  # who sets so little does not mean anybody to answer
+        return "nobody can be asked here; choose a permission mode that allows it"
+    return f"nobody answered within {after_s:g} seconds"
 
 
 def _denial(control: Control | None, data: dict[str, object], message: str) -> Stdin | None:

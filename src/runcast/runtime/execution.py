@@ -3,12 +3,13 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import structlog
 
-from runcast.core.errors import Conflict, Unavailable
+from runcast.core.errors import Unavailable
+from runcast.core.events import run_log
 from runcast.core.runs import Run
 from runcast.runtime.approvals import Approvals
 from runcast.runtime.attendance import Attendance, Policy
@@ -24,6 +25,7 @@ from runcast.stores import Store
 CANCEL_MARGIN_S = 5.0  # beyond the grace, before the runner itself is taken for stuck
 INTERRUPT_SHARE = 0.5  # of the grace, for the agent's own way to stop
 
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
@@ -63,14 +65,16 @@ class Execution:
         self._attendance = Attendance(
             store, run, folder, self._ingest.parser, approvals, here.policy, self._hung
         )
+        self._ingest.committed = self._attendance.grown
         self._look = asyncio.Event()
         self._check = True
         self._ending: asyncio.Task[None] | None = None
 
     def look(self) -> None:
-        """Look whether the runner still lives, and read on."""
+        """Look whether the runner still lives, read on, and deliver what waits."""
         self._check = True
         self._look.set()
+        self._attendance.wake()
 
     def grown(self) -> None:
         """Read on: the spool has grown."""
@@ -78,7 +82,7 @@ class Execution:
 
     def fed(self) -> None:
         """Deliver: there is input or an answer for the command."""
-        self._attendance.wake()
+        self._attendance.fed()
 
     def cancel(self) -> None:
         """Ask for the run's end, first in the agent's own way if it has one, until it comes."""
@@ -104,7 +108,8 @@ class Execution:
             await _stop(attending)
             await self._retrying(self._ingest.finish)
             self._count_unknown()
-            return await self._end(record)
+            await self._retrying(partial(self._approvals.withdraw, run_log(self.run.id)))
+            return await self._retrying(partial(self._end, record))
         finally:
             self._here.watch.remove(handle)
             self._ingest.close()
@@ -117,9 +122,8 @@ class Execution:
             self._look.clear()
             # Looked for before the spool is read: once it exists, the spool is complete.
             record = await self._find_exit() if self._check else None
-            if await self._retrying(self._ingest.drain):
-                self._attendance.grown()
-                self._count_unknown()
+            await self._retrying(self._ingest.drain)
+            self._count_unknown()
             if record is not None:
                 return record
             await self._look.wait()
@@ -134,7 +138,7 @@ class Execution:
         self._check = False
         return await self._holder.find_exit()
 
-    async def _retrying(self, work: Callable[[], Awaitable[Any]]) -> Any:
+    async def _retrying(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do it once storage lets it: until then the spool keeps everything."""
         while True:
             try:
@@ -144,20 +148,10 @@ class Execution:
                 await asyncio.sleep(STORAGE_RETRY_S)
 
     async def _end(self, record: dict[str, Any]) -> Run:
-        while True:
-            try:
-                status, outcome = outcome_of(record, await self._evidence())
-                entries, advance = self._ingest.ending(record.get("spool_bytes"))
-                entries += self._attendance.progress()
-                return await self._store.transition(
-                    self.run.id, status, now(), outcome, entries, advance
-                )
-            except Unavailable:
-                await asyncio.sleep(STORAGE_RETRY_S)
-            except Conflict as error:
-                if error.code != "approval_settled":
-                    raise
-                await self._approvals.load()  # somebody answered in the last moment
+        status, outcome = outcome_of(record, await self._evidence())
+        entries, advance = self._ingest.ending(record.get("spool_bytes"))
+        entries += self._attendance.last_progress()
+        return await self._store.transition(self.run.id, status, now(), outcome, entries, advance)
 
     async def _evidence(self) -> Evidence:
         current = await self._store.get(self.run.id)
@@ -187,5 +181,4 @@ class Execution:
 async def _stop(task: asyncio.Task[None] | None) -> None:
     if task is not None:
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await asyncio.gather(task, return_exceptions=True)

@@ -6,42 +6,65 @@ from collections.abc import Callable
 
 from runcast.core.events import Batch
 from runcast.core.limits import READ_BYTES
-from runcast.runtime.pages import Pages
+from runcast.runtime.pages import Key, Pages
 
 
 class Track:
-    """One log as followers see it: its newest batches, its head, and who waits for more.
+    """What followers share of a log, or of a selection of logs: its newest batches and its head.
 
-    `head` is the last seq (a position on the track ALL). A track that is `sealed` or `deleted`
-    grows no more.
+    `head` is the newest number: a seq, or for a selection the position up to which everything is
+    known. `hot` has every batch after `since`. A track that is `sealed` or `deleted` grows no
+    more.
     """
 
-    __slots__ = ("deleted", "followers", "head", "hot", "name", "sealed", "waiting")
+    __slots__ = (
+        *("deleted", "followers", "head", "hot", "key", "sealed", "since", "urgent", "waiting"),
+    )
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, key: Key, since: int | None = None) -> None:
+        self.key = key
         self.hot: deque[Batch] = deque()
-        self.head = 0
+        self.since = since
+        self.head = since or 0
         self.sealed = False
         self.deleted = False
+        self.urgent = False  # something came that its readers should be told of at once
         self.followers: set[Follower] = set()
         self.waiting: list[asyncio.Future[None]] = []
 
+    def add(self, batch: Batch, first: int, last: int) -> None:
+        """Take a committed batch with its first and last number."""
+        if self.since is None:
+            self.since = first - 1
+        self.hot.append(batch)
+        self.head = last
+        self.urgent = self.urgent or batch.urgent
+
+    def drop_oldest(self, last: int) -> None:
+        """Forget the oldest batch, whose last number this is."""
+        self.hot.popleft()
+        self.since = last
+
     def wake(self) -> None:
-        """Let every waiting follower look again."""
+        """Let every follower look again."""
+        urgent, self.urgent = self.urgent, False
         waiting, self.waiting = self.waiting, []
         for future in waiting:
             if not future.done():
                 future.set_result(None)
+        for follower in self.followers:
+            if follower.on_move is not None:
+                follower.on_move(urgent)
 
 
 class Follower:
     """One reader's place in a log; `cursor` says how far it has everything.
 
-    Close it when done: `close()`.
+    Whoever reads many logs sets `on_move`: it is called on the loop each time the log moved, with
+    whether something urgent came. Close the follower when done: `close()`.
     """
 
-    __slots__ = ("_leave", "_nudged", "_pages", "_wait", "cursor", "track")
+    __slots__ = ("_leave", "_missed", "_nudged", "_pages", "_wait", "cursor", "on_move", "track")
 
     def __init__(
         self, pages: Pages, track: Track, cursor: int, leave: "Callable[[Follower], None]"
@@ -50,8 +73,10 @@ class Follower:
         self._leave = leave
         self.track = track
         self.cursor = cursor
+        self.on_move: Callable[[bool], None] | None = None
         self._wait: asyncio.Future[None] | None = None
         self._nudged = False
+        self._missed = 0
 
     # How a batch is numbered on this track.
     first: Callable[[Batch], int] = staticmethod(lambda batch: batch.first_seq)
@@ -59,8 +84,8 @@ class Follower:
 
     @property
     def floor(self) -> int:
-        """The highest number that was removed from this log: a run's log only goes whole."""
-        return 0
+        """The highest number that `take` found to be removed: seqs have no other holes."""
+        return self._missed
 
     @property
     def at_end(self) -> bool:
@@ -68,25 +93,38 @@ class Follower:
         track = self.track
         return track.deleted or (track.sealed and self.cursor >= track.head)
 
+    @property
+    def behind(self) -> bool:
+        """Whether there may be something to take."""
+        return self.track.head > self.cursor
+
     async def take(self) -> list[Batch]:
         """Return the next batches after the cursor and move the cursor behind them.
 
         The first may begin before the cursor. An empty list means: look around, nothing is new
         (`at_end` may have become true, or somebody called `nudge`). Cancelling loses nothing.
         """
-        while not (batches := self._hot()):
+        while not (batches := await self.take_ready()):
             if self._nudged or self.at_end:
                 self._nudged = False
                 return []
+            if not self.behind:
+                await self._moved()
+        return batches
+
+    async def take_ready(self) -> list[Batch]:
+        """Return the next batches as `take` does, but an empty list instead of waiting."""
+        batches = self._hot()
+        while not batches and self.behind:
             head = self.track.head
-            if head > self.cursor:
-                batches = await self._pages.read(self.track.name, self.cursor, head)
-                if batches:
-                    break
-                if self.track.head != head:
-                    continue  # committed while we read: its wake-up is already gone
-            await self._moved()
-        self.cursor = max(self.cursor, self.last(batches[-1]))
+            batches = await self._pages.read(self.track.key, self.cursor, head)
+            if not batches:
+                # What was committed up to there is in the store, and none of it is for us.
+                self.cursor = max(self.cursor, head)
+        if batches:
+            if (first := self.first(batches[0])) > self.cursor + 1:
+                self._missed = first - 1
+            self.cursor = max(self.cursor, self.last(batches[-1]))
         return batches
 
     def nudge(self) -> None:
@@ -100,9 +138,8 @@ class Follower:
         self._leave(self)
 
     def _hot(self) -> list[Batch]:
-        hot = self.track.hot
-        cursor = self.cursor
-        if not hot or self.track.head <= cursor or self.first(hot[0]) > cursor + 1:
+        hot, since, cursor = self.track.hot, self.track.since, self.cursor
+        if not hot or since is None or self.track.head <= cursor or cursor < since:
             return []
         newer: list[Batch] = []
         for batch in reversed(hot):
@@ -136,7 +173,7 @@ class Follower:
 
 
 class PositionFollower(Follower):
-    """A reader of all run logs; its cursor is a position."""
+    """A reader of a selection of logs; its cursor is a position."""
 
     __slots__ = ()
 

@@ -2,18 +2,19 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import structlog
 
-from runcast.core.errors import Conflict
+from runcast.core.errors import Conflict, Unavailable
 from runcast.core.events import Draft, Entry, run_log
 from runcast.core.runs import Run
-from runcast.parsers import Parser, Saved, new_parser
+from runcast.parsers import PARSERS, Parser, Saved, new_parser
 from runcast.runtime.approvals import Approvals
 from runcast.runtime.clock import now
-from runcast.runtime.spill import spill
+from runcast.runtime.spill import Blobs, spill
 from runcast.spool.folder import RunFolder
 from runcast.spool.records import MAX_RECORD_BYTES, Block, Broken, blocks, whole_records
 from runcast.stores import Advance, Checkpoint, Store
@@ -22,6 +23,7 @@ CHUNK_BYTES = 2 * MAX_RECORD_BYTES  # always holds a whole record, and keeps a p
 CHUNKS_IN_FLIGHT = 16  # of all runs together: 2 MiB of raw text at most
 STORAGE_RETRY_S = 0.25
 
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
@@ -36,6 +38,7 @@ class _Step(NamedTuple):
     """What was read and parsed, until it is committed; a parser cannot be asked twice."""
 
     entries: list[Entry]
+    blobs: Blobs
     checkpoint: Checkpoint
     more: bool
 
@@ -50,7 +53,9 @@ class Ingest:
     def __init__(
         self, store: Store, budget: Budget, run: Run, folder: RunFolder, approvals: Approvals
     ) -> None:
-        self.parser: Parser = new_parser(run.dialect)
+        self.committed: Callable[[], None] | None = None  # called after every commit
+        self._dialect = run.dialect
+        self.parser = self._new_parser()
         self._store = store
         self._budget = budget
         self._log = run_log(run.id)
@@ -67,7 +72,7 @@ class Ingest:
         return self._checkpoint.offset
 
     async def open(self) -> None:
-        """Continue where the last commit left off."""
+        """Continue where the last commit left off; call it once."""
         await self._approvals.load()
         checkpoint = self._checkpoint = await self._store.checkpoint(self._run_id)
         if checkpoint.state_version == self.parser.version:
@@ -82,31 +87,25 @@ class Ingest:
             os.close(self._fd)
             self._fd = None
 
-    async def drain(self) -> bool:
-        """Commit everything that the spool has; tell whether there was anything.
-
-        Storage errors are raised and lose nothing.
-        """
-        offset = self.offset
+    async def drain(self) -> None:
+        """Commit everything that the spool has; storage errors are raised and lose nothing."""
         while await self._advance():
             pass
-        return self.offset != offset
 
     async def finish(self) -> None:
         """Commit what the end of the output completes; call it once the spool is read."""
         if self._step is None:
-            entries = await self._kept(self.parser.finish())
-            self._step = _Step(entries, self._checkpoint_at(self.offset), more=False)
+            entries, blobs = spill(self.parser.finish())
+            self._step = _Step(entries, blobs, self._checkpoint_at(self.offset), more=False)
         await self._commit(self._step)
-        self._step = None
 
     def ending(self, spool_bytes: int | None) -> tuple[list[Entry], Advance]:
         """Return what goes into the commit that ends the run: last entries and the checkpoint.
 
         `spool_bytes` is the size the runner recorded; a spool that is shorter now lost its end
-        to a power cut, which is said with a `gap`. Approvals that still wait are withdrawn.
+        to a power cut, which is said with a `gap`.
         """
-        entries = self._approvals.withdrawals(now())
+        entries: list[Entry] = []
         lost = (spool_bytes or 0) - self.offset
         if lost > 0:
             entries.append(Draft(now(), "gap", {"reason": "truncated", "bytes": lost}))
@@ -122,7 +121,6 @@ class Ingest:
                 return False
             step = self._step
             await self._commit(step)
-            self._step = None
             return step.more
 
     async def _next(self) -> _Step | None:
@@ -132,12 +130,21 @@ class Ingest:
             return self._shrunk(data)
         # A full chunk without a newline is no spool of ours: step over it, say so.
         size = size or len(data)
-        long = bool(self._checkpoint.open) or b" P " in data
-        entries = self.parser.feed(blocks(data[:size], self.offset))
-        if long:
-            entries = await self._kept(entries)
+        read = partial(self._parse, data[:size])
+        # The end of a line that was held open may take long to parse.
+        parsed = asyncio.to_thread(read) if self._checkpoint.open else _at_once(read)
+        entries, blobs = await parsed
         checkpoint = self._checkpoint_at(self.offset + size)
-        return _Step(entries, checkpoint, len(data) == CHUNK_BYTES)
+        return _Step(entries, blobs, checkpoint, len(data) == CHUNK_BYTES)
+
+    def _parse(self, data: bytes) -> tuple[list[Entry], Blobs]:
+        return spill(self.parser.feed(blocks(data, self.offset)))
+
+    def _new_parser(self) -> Parser:
+        if self._dialect in PARSERS:
+            return new_parser(self._dialect)
+        log.error("ingest.unknown_dialect", run=self._run_id, dialect=self._dialect)
+        return new_parser("lines")
 
     def _checkpoint_at(self, offset: int) -> Checkpoint:
         saved = self.parser.save()
@@ -147,18 +154,6 @@ class Ingest:
             state=saved.state,
             state_version=self.parser.version,
         )
-
-    async def _kept(self, entries: list[Entry]) -> list[Entry]:
-        """Move what is too long into blobs, which are safe from a power cut before any event."""
-        entries, blobs = spill(entries)
-        while blobs:
-            try:
-                await asyncio.to_thread(self._folder.keep_blobs, blobs)
-                break
-            except OSError as error:
-                log.warning("ingest.waits", run=self._run_id, error=str(error))
-                await asyncio.sleep(STORAGE_RETRY_S)
-        return entries
 
     def _read(self, offset: int) -> bytes:
         if self._fd is None:
@@ -186,9 +181,19 @@ class Ingest:
         if data or self._fd is None or (size := os.fstat(self._fd).st_size) >= self.offset:
             return None
         gap = Draft(now(), "gap", {"reason": "truncated"})
-        return _Step([gap], self._checkpoint_at(size), more=False)
+        return _Step([gap], {}, self._checkpoint_at(size), more=False)
+
+    async def _keep(self, blobs: Blobs) -> None:
+        try:
+            await asyncio.to_thread(self._folder.keep_blobs, blobs)
+        except FileNotFoundError:
+            log.error("ingest.folder_gone", run=self._run_id)  # and all that was in it
+        except OSError as error:
+            raise Unavailable("storage", f"cannot keep a blob: {error.strerror}") from error
 
     async def _commit(self, step: _Step) -> None:
+        if step.blobs:
+            await self._keep(step.blobs)
         advance = Advance(self.offset, step.checkpoint)
         while True:
             entries = self._approvals.admit(step.entries)
@@ -201,3 +206,10 @@ class Ingest:
                 await self._approvals.load()
         self._approvals.committed(entries)
         self._checkpoint = step.checkpoint
+        self._step = None
+        if self.committed is not None:
+            self.committed()
+
+
+async def _at_once(read: Callable[[], T]) -> T:
+    return read()

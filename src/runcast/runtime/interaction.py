@@ -2,27 +2,44 @@
 
 import asyncio
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from runcast.agents.control import Control, control
 from runcast.core.errors import BadRequest, Conflict, NotFound
-from runcast.core.events import Draft, Entry, run_log
+from runcast.core.events import Data, Draft, Entry, run_log
+from runcast.core.once import Once, mapped
 from runcast.core.runs import Run
 from runcast.runtime.approvals import STATES, Answer, settling
 from runcast.runtime.clock import now
 from runcast.runtime.spill import spill, unspill
 from runcast.spool.folder import RunFolder
-from runcast.stores import Approval, Stdin, Store
+from runcast.stores import Approval, Span, Stdin, Store
 
 _PIPED = ("pipe", "agent")
 _BLOB_ID = re.compile(r"[0-9a-f]{32}")
 
 
+class Said(msgspec.Struct, frozen=True):
+    """Input for a run: a text, with a newline behind it or not, or the end, or both."""
+
+    text: str
+    newline: bool = True
+    eof: bool = False
+
+
 async def answer_approval(
-    store: Store, folder: RunFolder, run: Run, approval_id: str, answer: Answer
-) -> None:
-    """Settle an approval and queue the answer for the agent, in one commit.
+    store: Store,
+    folder: RunFolder,
+    run: Run,
+    approval_id: str,
+    answer: Answer,
+    once: Once | None = None,
+) -> Run:
+    """Settle an approval and queue the answer for the agent, in one commit; return the run.
 
     Raises NotFound, or Conflict if it is settled already or the agent cannot be told.
     """
@@ -33,28 +50,41 @@ async def answer_approval(
             "input_closed",
             f"run {run.id} cannot be answered: it needs an agent that takes answers on its stdin",
         )
-    asked = await asyncio.to_thread(_whole, folder, approval)
+    asked = approval.data
+    if answer.decision == "allow" and answer.input is None:
+        asked = await asyncio.to_thread(_whole, folder, asked)
     said = listening.answer(asked, answer.decision, answer.message, answer.input)
     state = STATES[answer.decision]
     draft = settling(approval, state, now(), message=answer.message, input=answer.input)
     entries = await _kept(folder, [draft])
-    await store.append(run_log(run.id), entries, stdin=Stdin(said))
+
+    def settled(span: Span) -> Run:
+        return replace(run, last_seq=span.last, pending_approvals=run.pending_approvals - 1)
+
+    once = mapped(once, settled)
+    return settled(await store.append(run_log(run.id), entries, stdin=Stdin(said), once=once))
 
 
 async def send(
-    store: Store, folder: RunFolder, run: Run, text: str, *, newline: bool, eof: bool
-) -> None:
-    """Queue input for a run and record it as an `input` event, in one commit.
+    store: Store, folder: RunFolder, run: Run, said: Said, once: Once | None = None
+) -> Run:
+    """Queue input for a run and record it as an `input` event, in one commit; return the run.
 
     An agent that takes prompts on its stdin gets the text as its next one. Raises BadRequest if
     there is nothing to send, or Conflict if the run takes no input.
     """
     _check_open(run)
-    if not text and not eof:
-        raise BadRequest("bad_request", "text: must not be empty", {"field": "text"})
-    data = _input(control(run.dialect) if run.agent else None, text, newline=newline)
-    entries = await _kept(folder, [Draft(now(), "input", {"text": text})] if text else [])
-    await store.append(run_log(run.id), entries, stdin=Stdin(data, last=eof))
+    if not said.text and not said.eof:
+        raise BadRequest.of("text", "must not be empty")
+    stdin = Stdin(_input(control(run.dialect) if run.agent else None, said), last=said.eof)
+    drafts = [Draft(now(), "input", {"text": said.text})] if said.text else []
+    entries = await _kept(folder, drafts)
+
+    def fed(span: Span) -> Run:
+        return replace(run, last_seq=span.last)
+
+    once = mapped(once, fed)
+    return fed(await store.append(run_log(run.id), entries, stdin=stdin, once=once))
 
 
 def find_blob(folder: RunFolder, blob_id: str) -> Path:
@@ -74,14 +104,13 @@ def _check_open(run: Run) -> None:
         raise Conflict("input_closed", f"the input of run {run.id} was ended with eof")
 
 
-def _input(listening: Control | None, text: str, *, newline: bool) -> bytes:
-    if text and listening is not None:
-        return listening.prompt(text)
+def _input(listening: Control | None, said: Said) -> bytes:
+    if said.text and listening is not None:
+        return listening.prompt(said.text)
     try:
-        return (text + "\n" if newline and text else text).encode()
+        return (said.text + "\n" if said.newline and said.text else said.text).encode()
     except UnicodeEncodeError:
-        problem = "text: has a character that no UTF-8 can carry"
-        raise BadRequest("bad_request", problem, {"field": "text"}) from None
+        raise BadRequest.of("text", "has a character that no UTF-8 can carry") from None
 
 
 async def _find(store: Store, run: Run, approval_id: str) -> Approval:
@@ -95,12 +124,12 @@ async def _find(store: Store, run: Run, approval_id: str) -> Approval:
     return approval
 
 
-def _whole(folder: RunFolder, approval: Approval) -> Any:
-    return unspill(approval.data, lambda blob_id: find_blob(folder, blob_id).read_bytes())
+def _whole(folder: RunFolder, data: Data) -> Data:
+    return unspill(data, lambda blob_id: find_blob(folder, blob_id).read_bytes())
 
 
-async def _kept(folder: RunFolder, entries: list[Entry]) -> list[Entry]:
-    entries, blobs = spill(entries)
+async def _kept(folder: RunFolder, drafts: Sequence[Entry]) -> list[Entry]:
+    entries, blobs = spill(drafts)
     if blobs:
         await asyncio.to_thread(folder.keep_blobs, blobs)
     return entries

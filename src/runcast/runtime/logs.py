@@ -2,13 +2,15 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from time import perf_counter
 
-from runcast.core.events import Batch, run_of
+from msgspec.structs import astuple
+
+from runcast.core.events import Batch
 from runcast.runtime.follow import Follower, PositionFollower, Track
-from runcast.runtime.pages import ALL, Pages
-from runcast.stores import Store
+from runcast.runtime.pages import Key, Pages
+from runcast.stores import ALL_RUNS, Selection, Store
 
 HOT_BYTES = 4 * 1024 * 1024  # recent batches; their encodings add a few times as much
 BATCH_OVERHEAD = 512  # what a batch takes in memory beside its body
@@ -27,7 +29,8 @@ class Logs:
         self.store = store
         self.events_committed = 0
         self.bytes_committed = 0
-        self._tracks: dict[str, Track] = {ALL: Track(ALL)}
+        self._head = 0  # the newest position of all
+        self._tracks: dict[Key, Track] = {}
         self._recent: deque[Batch] = deque()
         self._recent_bytes = 0
         self._pages = Pages(store)
@@ -40,7 +43,7 @@ class Logs:
     async def open(self) -> None:
         """Learn where the store stands; call once, before anything follows."""
         positions = await self.store.positions()
-        self._tracks[ALL].head = positions.head
+        self._head = max(self._head, positions.head)
         self._pages.floor = positions.floor
 
     def close(self) -> None:
@@ -50,7 +53,7 @@ class Logs:
 
     async def follow(self, log: str, after: int) -> Follower:
         """Follow one log from seq `after` on; raise NotFound if its run does not exist."""
-        track = self._track(log)
+        track = self._tracks.get(log) or self._add(Track(log))
         follower = Follower(self._pages, track, after, self._leave)
         track.followers.add(follower)
         try:
@@ -62,9 +65,13 @@ class Logs:
         track.sealed = track.sealed or head.sealed
         return follower
 
-    def follow_all(self, after: int) -> Follower:
-        """Follow every run's log from position `after` on."""
-        track = self._tracks[ALL]
+    def follow_where(self, selection: Selection, after: int) -> PositionFollower:
+        """Follow a selection of logs from position `after` on, whatever joins it later.
+
+        It may name one thing: a task, a workspace, a run, a log, or nothing for all runs.
+        """
+        assert sum(field is not None for field in astuple(selection)) <= 1, selection
+        track = self._tracks.get(selection) or self._add(Track(selection, self._head))
         follower = PositionFollower(self._pages, track, after, self._leave)
         track.followers.add(follower)
         return follower
@@ -83,8 +90,9 @@ class Logs:
             track.deleted = True
             track.hot.clear()
             track.wake()
-        every = self._tracks[ALL]
-        every.hot = deque(batch for batch in every.hot if batch.log != log)
+        for track in self._tracks.values():
+            if isinstance(track.key, Selection) and any(one.log == log for one in track.hot):
+                track.hot = deque(batch for batch in track.hot if batch.log != log)
 
     def nudge_all(self) -> None:
         """Make every waiting `take` return, for instance because the server drains."""
@@ -98,34 +106,41 @@ class Logs:
             self._timer.cancel()
         self._pass()
 
-    def _track(self, log: str) -> Track:
-        track = self._tracks.get(log)
-        if track is None:
-            track = self._tracks[log] = Track(log)
+    def _add(self, track: Track) -> Track:
+        self._tracks[track.key] = track
         return track
 
     def _leave(self, follower: Follower) -> None:
         track = follower.track
         track.followers.discard(follower)
-        unused = not track.followers and not track.hot and track.name != ALL
-        if unused and self._tracks.get(track.name) is track:
-            del self._tracks[track.name]
+        if not track.followers:
+            self._drop_unused(track)
+
+    def _drop_unused(self, track: Track) -> None:
+        """Let go of what nobody follows: a selection at once, a log once it has nothing hot."""
+        used = bool(track.hot) and isinstance(track.key, str)
+        if not used and self._tracks.get(track.key) is track:
+            del self._tracks[track.key]
+
+    def _selections(self, batch: Batch) -> Iterator[Track]:
+        """Yield the followed selections that a batch belongs to."""
+        for selection in _selections_of(batch):
+            if (track := self._tracks.get(selection)) is not None:
+                yield track
 
     def _committed(self, batches: Sequence[Batch]) -> None:
-        every = self._tracks[ALL]
         for batch in batches:
-            track = self._track(batch.log)
-            track.hot.append(batch)
-            track.head = batch.last_seq
-            self._moved.add(track)
+            own = self._tracks.get(batch.log) or self._add(Track(batch.log))
+            own.add(batch, batch.first_seq, batch.last_seq)
+            self._moved.add(own)
+            for track in self._selections(batch):
+                track.add(batch, batch.first_position, batch.last_position)
+                self._moved.add(track)
+            self._head = batch.last_position
             self._recent.append(batch)
             self._recent_bytes += _weight(batch)
             self.events_committed += batch.count
             self.bytes_committed += len(batch.body)
-            if run_of(batch.log) is not None:
-                every.hot.append(batch)
-                every.head = batch.last_position
-                self._moved.add(every)
         while self._recent_bytes > HOT_BYTES:
             self._forget_oldest()
         self._schedule()
@@ -133,13 +148,14 @@ class Logs:
     def _forget_oldest(self) -> None:
         batch = self._recent.popleft()
         self._recent_bytes -= _weight(batch)
-        for name in (batch.log, ALL):
-            track = self._tracks.get(name)
-            if track is None or not track.hot or track.hot[0] is not batch:
-                continue
-            track.hot.popleft()
-            if not track.hot and not track.followers and name != ALL:
-                del self._tracks[name]
+        for track in self._selections(batch):
+            if track.hot and track.hot[0] is batch:
+                track.drop_oldest(batch.last_position)
+        own = self._tracks.get(batch.log)
+        if own is not None and own.hot and own.hot[0] is batch:
+            own.drop_oldest(batch.last_seq)
+            if not own.followers:
+                self._drop_unused(own)
 
     def _schedule(self) -> None:
         if self._timer is None:
@@ -158,6 +174,18 @@ class Logs:
     def _passed(self, begun: float) -> None:
         now = perf_counter()
         self._next_pass = now + min(MAX_PACE_S, PACE_FACTOR * (now - begun))
+
+
+def _selections_of(batch: Batch) -> tuple[Selection, ...]:
+    ref = batch.ref
+    if ref is None:
+        return (Selection(log=batch.log),)
+    return (
+        ALL_RUNS,
+        Selection(run_id=ref.id),
+        Selection(task_id=ref.task_id),
+        Selection(workspace_id=ref.workspace_id),
+    )
 
 
 def _weight(batch: Batch) -> int:

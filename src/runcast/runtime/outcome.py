@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from runcast.core.runs import Process, Reason, Status
-from runcast.parsers import Account
+from runcast.parsers import Account, Word
 
 # The runner's reason -> status; `exit` depends on the code and on what the agent said.
 _STATUS: dict[str, Status] = {
@@ -86,7 +86,7 @@ def _contradiction(exit_code: int, account: Account, *, must_speak: bool) -> str
     """Say why the agent failed, whatever its exit code; None if only the exit code speaks."""
     word = account.word
     if word is not None and not word.ok:
-        return word.text or "the agent said that it failed, and not why"
+        return _why(word)
     if exit_code != 0:
         return None
     if word is None and must_speak:
@@ -99,8 +99,12 @@ def _contradiction(exit_code: int, account: Account, *, must_speak: bool) -> str
 
 def _after_word(account: Account) -> str:
     if account.word is not None and not account.word.ok:
-        return account.word.text
+        return _why(account.word)
     return "the agent said that it had finished, but did not exit and had to be ended"
+
+
+def _why(word: Word) -> str:
+    return word.text or "the agent said that it failed, and not why"
 
 
 def _with_complaint(sentence: str | None, account: Account) -> str | None:

@@ -5,9 +5,10 @@ from collections import OrderedDict
 
 from runcast.core.events import Batch
 from runcast.core.limits import READ_BYTES
-from runcast.stores import Store
+from runcast.stores import Selection, Store
 
-ALL = "*"  # all run logs together, read by position
+Key = str | Selection  # a log by its name, by seq; or a selection of logs, by position
+
 COLD_BYTES = 2 * 1024 * 1024  # of pages that are kept for the next who asks
 
 
@@ -16,21 +17,21 @@ class Pages:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._kept: OrderedDict[tuple[str, int], list[Batch]] = OrderedDict()
+        self._kept: OrderedDict[tuple[Key, int], list[Batch]] = OrderedDict()
         self._kept_bytes = 0
-        self._reading: dict[tuple[str, int, int], asyncio.Task[list[Batch]]] = {}
+        self._reading: dict[tuple[Key, int, int], asyncio.Task[list[Batch]]] = {}
         self.floor = 0  # the highest position that is known to have been removed
 
-    async def read(self, log: str, after: int, head: int) -> list[Batch]:
-        """Return the page that begins after this cursor. Cancelling is safe.
+    async def read(self, of: Key, after: int, head: int) -> list[Batch]:
+        """Return the page of a log, or of a selection, that begins after this cursor.
 
         `head` is where the caller believes the log to end: who knows of more does not share the
-        read of one who knew of less.
+        read of one who knew of less. Cancelling is safe.
         """
-        if (page := self._kept.get((log, after))) is not None:
-            self._kept.move_to_end((log, after))
+        if (page := self._kept.get((of, after))) is not None:
+            self._kept.move_to_end((of, after))
             return page
-        key = (log, after, head)
+        key = (of, after, head)
         task = self._reading.get(key)
         if task is None:
             task = self._reading[key] = asyncio.create_task(self._load(key))
@@ -40,26 +41,26 @@ class Pages:
     def forget(self, log: str, floor: int) -> None:
         """Drop the pages that may hold events of a log that was removed."""
         self.floor = max(self.floor, floor)
-        for key in [key for key in self._kept if key[0] in (log, ALL)]:
+        for key in [key for key in self._kept if key[0] == log or isinstance(key[0], Selection)]:
             self._kept_bytes -= _size(self._kept.pop(key))
 
-    async def _load(self, key: tuple[str, int, int]) -> list[Batch]:
-        log, after, _ = key
+    async def _load(self, key: tuple[Key, int, int]) -> list[Batch]:
+        of, after, _ = key
         try:
-            if log == ALL:
-                page = await self._store.read_all(after, READ_BYTES)
+            if isinstance(of, Selection):
+                page = await self._store.read_all(after, READ_BYTES, of)
                 # Asked after the page was read: it knows of every removal that the page shows.
                 self.floor = max(self.floor, (await self._store.positions()).floor)
             else:
-                page = await self._store.read(log, after, READ_BYTES)
+                page = await self._store.read(of, after, READ_BYTES)
         finally:
             del self._reading[key]
         # A short page may be the log's end, which moves; only a full one stays as it is.
         if _size(page) >= READ_BYTES:
-            self._keep((log, after), page)
+            self._keep((of, after), page)
         return page
 
-    def _keep(self, key: tuple[str, int], page: list[Batch]) -> None:
+    def _keep(self, key: tuple[Key, int], page: list[Batch]) -> None:
         self._kept[key] = page
         self._kept_bytes += _size(page)
         while self._kept_bytes > COLD_BYTES:

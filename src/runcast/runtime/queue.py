@@ -10,6 +10,7 @@ import structlog
 from runcast.config import Settings
 from runcast.core.errors import Unavailable
 from runcast.core.events import run_log
+from runcast.core.once import Once
 from runcast.core.runs import Run
 from runcast.runtime.attendance import Policy
 from runcast.runtime.clock import now
@@ -110,9 +111,10 @@ class Queue:
             log.exception("run.taken_up_again", run=run_id)
         else:
             return True
+        run = self.executions[run_id].run
         with suppress(Unavailable):
             run = await self._store.get(run_id)
-            self.executions[run_id] = self._execution(run)
+        self.executions[run_id] = self._execution(run)
         return False
 
     async def _claim(self) -> None:
@@ -169,7 +171,7 @@ async def marked(store: Store) -> AsyncIterator[Run]:
         before = page[-1].order
 
 
-async def cancel_queued(store: Store, run_id: str) -> Run:
+async def cancel_queued(store: Store, run_id: str, once: Once | None = None) -> Run:
     """Cancel a run that is marked, so that no claim can take it meanwhile."""
     ended = {"reason": "cancelled", "ended_at": now()}
-    return await store.transition(run_id, "cancelled", now(), ended)
+    return await store.transition(run_id, "cancelled", now(), ended, once=once)

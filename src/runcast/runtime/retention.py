@@ -2,13 +2,14 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from pathlib import Path
 
 import msgspec
 
 from runcast.core.events import LIFECYCLE, MESSAGES
-from runcast.core.runs import TERMINAL, Run
+from runcast.core.once import Once, mapped
+from runcast.core.runs import TERMINAL, Run, Status
 from runcast.runtime.clock import now
 from runcast.stores import RunFilter, Store
 
@@ -41,13 +42,32 @@ async def prune(store: Store, folders: Path, limits: PruneLimits, gone: Gone) ->
     return count
 
 
+async def clear(
+    store: Store,
+    folders: Path,
+    statuses: Collection[Status],
+    gone: Gone,
+    once: Once | None = None,
+) -> int:
+    """Remove all runs of these terminal statuses, a few in each commit; return how many went."""
+    victims = [run async for run in _ended(store, statuses)]
+    count = 0
+    # The last commit keeps the answer; an empty one does if there is nothing to remove.
+    last = max(len(victims) - 1, 0) // CHUNK * CHUNK
+    for start in range(0, last, CHUNK):
+        count += await remove(store, folders, victims[start : start + CHUNK], gone)
+    before = count
+    once = mapped(once, lambda removed: before + len(removed))
+    return count + await remove(store, folders, victims[last:], gone, once)
+
+
 async def expired(store: Store, limits: PruneLimits) -> tuple[list[Run], int]:
     """List the ended runs over a limit, oldest first; and tell since when the others exist."""
     count = size = 0
     kept_since = now()
     oldest = None if limits.max_age is None else now() - round(limits.max_age * 1e6)
     found: list[Run] = []
-    async for run in _ended(store):
+    async for run in _ended(store, TERMINAL):
         count += 1
         size += run.bytes
         if (
@@ -62,12 +82,14 @@ async def expired(store: Store, limits: PruneLimits) -> tuple[list[Run], int]:
     return found, kept_since
 
 
-async def remove(store: Store, folders: Path, runs: Sequence[Run], gone: Gone) -> int:
+async def remove(
+    store: Store, folders: Path, runs: Sequence[Run], gone: Gone, once: Once | None = None
+) -> int:
     """Remove runs from the store, say so to `gone`, then remove their folders; count them.
 
     A crash in between leaves folders that nothing names; recovery removes them.
     """
-    removed = await store.delete([run.id for run in runs], now())
+    removed = await store.delete([run.id for run in runs], now(), once=once)
     gone(removed, (await store.positions()).floor)
     for run in runs:
         if run.id in removed:
@@ -88,9 +110,9 @@ async def trim_shared_logs(store: Store, limits: PruneLimits, kept_since: int | 
             await store.trim(log, before)
 
 
-async def _ended(store: Store) -> AsyncIterator[Run]:
-    """Yield the ended runs, newest first."""
-    where = RunFilter(statuses=sorted(TERMINAL))
+async def _ended(store: Store, statuses: Collection[Status]) -> AsyncIterator[Run]:
+    """Yield the runs of these terminal statuses, newest first."""
+    where = RunFilter(statuses=sorted(statuses))
     before: int | None = None
     while page := await store.runs(where, PAGE, before=before):
         for run in page:

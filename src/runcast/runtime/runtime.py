@@ -1,47 +1,43 @@
 """The runtime: everything a surface may do with runs, in one place."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import msgspec
-import structlog
+from msgspec.structs import replace
 
 from runcast import __version__
 from runcast.config import Settings
-from runcast.core.errors import Conflict, Gone, Unavailable
-from runcast.core.events import Draft, Event, run_log
-from runcast.core.limits import PAGE_BYTES, READ_BYTES
-from runcast.core.runs import Run
+from runcast.core.errors import Conflict, Unavailable
+from runcast.core.events import Draft, run_log
+from runcast.core.once import Once, mapped
+from runcast.core.runs import Run, Status
 from runcast.core.times import format_time, parse_duration
 from runcast.runtime.approvals import Answer
 from runcast.runtime.catalogue import list_agents, list_tools
 from runcast.runtime.clock import now
 from runcast.runtime.data_dir import DataDir, absolute
-from runcast.runtime.interaction import answer_approval, find_blob, send
+from runcast.runtime.envelopes import Envelopes
+from runcast.runtime.external import External
+from runcast.runtime.interaction import Said, answer_approval, find_blob, send
 from runcast.runtime.logs import Logs
+from runcast.runtime.messages import Messages
 from runcast.runtime.output import RawOutput
+from runcast.runtime.paging import Page, read_page
 from runcast.runtime.queue import Queue, cancel_queued
 from runcast.runtime.recovery import recover
-from runcast.runtime.retention import PruneLimits, prune, remove
+from runcast.runtime.reported import ReportedOutput
+from runcast.runtime.retention import PruneLimits, clear, prune, remove
+from runcast.runtime.silence import Silence
 from runcast.runtime.submit import Defaults, RunSpec, submit
+from runcast.runtime.upkeep import Work, forget_answers, keep_up
+from runcast.runtime.workspaces import Workspaces
 from runcast.spool.folder import RunFolder
 from runcast.stores import Approval, RunFilter, Store
 
-RETENTION_S = 60.0
 OUTPUT_THREADS = 2
-
-log = structlog.get_logger(__name__)
-
-
-class Page(msgspec.Struct, frozen=True):
-    """Some events of a log, the cursor after them, and whether the log has no more now."""
-
-    events: list[Event]
-    next_after: int
-    at_end: bool
 
 
 class Runtime:
@@ -59,6 +55,12 @@ class Runtime:
         self.logs = Logs(store)
         self.started_at = now()
         self.draining = False
+        self.workspaces = Workspaces(store, defaults.cwd)
+        self.messages = Messages(store, self.workspaces)
+        self.external = External(store, self.logs, data_dir.runs, self.workspaces)
+        self.envelopes = Envelopes(store, data_dir.runs, self.workspaces)
+        timeout_s = parse_duration(settings.external.idle_timeout, "external.idle_timeout")
+        self._silence = Silence(store, self.logs, timeout_s)
         self._queue = Queue(store, self.logs, data_dir.runs, settings)
         self._defaults = defaults
         # Of its own: large downloads must not hold up the starts of runs.
@@ -96,7 +98,7 @@ class Runtime:
 
     def _start(self) -> None:
         self._queue.start()
-        works = [self._retain()]
+        works = [keep_up(self._works())]
         if self.settings.testing.append_interval_ms is not None:
             works.append(self._append_between(self.settings.testing.append_interval_ms / 1000))
         self._tasks = [asyncio.create_task(work) for work in works]
@@ -118,12 +120,14 @@ class Runtime:
         await self.store.close()
         self.data_dir.release()
 
-    async def submit(self, spec: RunSpec) -> Run:
+    async def submit(self, spec: RunSpec, once: Once | None = None) -> Run:
         """Queue a run; it is durable when this returns.
 
         Raises BadRequest, or Conflict `id_taken` or `id_deleted`.
         """
-        run = await submit(self.store, self.data_dir.runs, spec, self._defaults)
+        workspace = await self.workspaces.of(spec.workspace_id)
+        defaults = replace(self._defaults, cwd=workspace.root_path)
+        run = await submit(self.store, self.data_dir.runs, spec, defaults, once)
         self._queue.kick()
         return run
 
@@ -151,17 +155,22 @@ class Runtime:
         """List runs, newest first; `before` is the `order` of the last one seen."""
         return await self.store.runs(where, limit, before=before)
 
-    async def cancel(self, run_id: str) -> Run:
+    async def cancel(self, run_id: str, once: Once | None = None) -> Run:
         """Ask for a run's end, durably: a restart asks again. Raise NotFound, Conflict.
 
-        A queued run is cancelled when this returns, a running one once its processes are gone.
+        A queued run is cancelled when this returns, a running one once its processes are gone;
+        of an external one only its client can say more.
         """
         run = await self.store.get(run_id)
         if run.ended:
             raise Conflict("run_ended", f"run {run_id} has already ended: {run.status}")
+        if run.source == "external":
+            return await self.external.cancel(run, once)
+        waits = run.status == "queued"
+        mark = {"cancel_requested": True}
         try:
             # First the mark, which a claim passes over: what is still queued then stays queued.
-            run = await self.store.update(run_id, {"cancel_requested": True})
+            run = await self.store.update(run_id, mark, once=None if waits else once)
         except Unavailable:
             # A full disk must not keep a command alive; only a restart would forget this order.
             if (execution := self._queue.executions.get(run_id)) is None:
@@ -170,13 +179,16 @@ class Runtime:
             return run
         if run.status == "queued":
             try:
-                run = await cancel_queued(self.store, run_id)
+                run = await cancel_queued(self.store, run_id, once)
             except Unavailable:
                 self._queue.settle()
                 raise
             self.logs.seal(run_log(run_id))
-        elif (execution := self._queue.executions.get(run_id)) is not None:
+            return run
+        if (execution := self._queue.executions.get(run_id)) is not None:
             execution.cancel()
+        if waits and once is not None:  # it was claimed just before the mark
+            run = await self.store.update(run_id, mark, once=once)
         return run
 
     async def approvals(self, run_id: str) -> Sequence[Approval]:
@@ -184,25 +196,30 @@ class Runtime:
         await self.store.get(run_id)
         return await self.store.approvals(run_id)
 
-    async def answer(self, run_id: str, approval_id: str, answer: Answer) -> Run:
+    async def answer(
+        self, run_id: str, approval_id: str, answer: Answer, once: Once | None = None
+    ) -> Run:
         """Answer an approval, durably: the first answer counts, and the agent gets it.
 
         Raises NotFound, or Conflict: `approval_settled`, `input_closed`, `run_ended`.
         """
         run = await self.store.get(run_id)
-        await answer_approval(self.store, self._folder(run), run, approval_id, answer)
-        self._queue.fed(run_id)
-        return await self.store.get(run_id)
+        try:
+            folder = self._folder(run)
+            return await answer_approval(self.store, folder, run, approval_id, answer, once)
+        finally:  # also where the caller has left: it may be committed
+            self._queue.fed(run_id)
 
-    async def send(self, run_id: str, text: str, *, newline: bool = True, eof: bool = False) -> Run:
+    async def send(self, run_id: str, said: Said, once: Once | None = None) -> Run:
         """Give a run input, durably: in order, to the command or as the agent's next prompt.
 
         Raises NotFound, BadRequest, or Conflict: `input_closed`, `run_ended`.
         """
         run = await self.store.get(run_id)
-        await send(self.store, self._folder(run), run, text, newline=newline, eof=eof)
-        self._queue.fed(run_id)
-        return await self.store.get(run_id)
+        try:
+            return await send(self.store, self._folder(run), run, said, once)
+        finally:  # also where the caller has left: it may be committed
+            self._queue.fed(run_id)
 
     def blob(self, run: Run, blob_id: str) -> Path:
         """Return where a blob of a run is kept; raise NotFound."""
@@ -221,41 +238,30 @@ class Runtime:
         """How many lines of agents nobody understood since the start, by dialect."""
         return self._queue.unknown_lines
 
-    async def delete(self, run_id: str) -> None:
+    async def delete(self, run_id: str, once: Once | None = None) -> None:
         """Remove a run for good; raise NotFound or Conflict `run_active`."""
         run = await self.store.get(run_id)
-        await remove(self.store, self.data_dir.runs, [run], self._forget)
+        once = mapped(once, lambda _removed: None)
+        await remove(self.store, self.data_dir.runs, [run], self._forget, once)
+
+    async def clear(self, statuses: Collection[Status], once: Once | None = None) -> int:
+        """Remove all runs of these terminal statuses for good; return how many went."""
+        return await clear(self.store, self.data_dir.runs, statuses, self._forget, once)
 
     async def prune(self, limits: PruneLimits) -> int:
         """Remove the ended runs that are over a limit; return how many went."""
         return await prune(self.store, self.data_dir.runs, limits, self._forget)
 
     async def page(self, run_id: str, after: int, limit: int) -> Page:
-        """Read events after `after`: at most `limit` and about 1 MiB.
+        """Read events after `after`; raise NotFound, or Gone `cursor_ahead`."""
+        return await read_page(self.store, run_log(run_id), after, limit)
 
-        Raises NotFound, or Gone `cursor_ahead` beyond the newest event.
-        """
-        log_name = run_log(run_id)
-        head = await self.store.head(log_name)
-        if after > head.last + head.sealed:
-            raise Gone("cursor_ahead", f"the newest event is {head.last}", {"last": head.last})
-        events: list[Event] = []
-        size = 0
-        while len(events) < limit and size < PAGE_BYTES:
-            batches = await self.store.read(log_name, after, READ_BYTES)
-            if not batches:
-                break
-            for batch in batches:
-                events.extend(batch.events(after))
-                size += len(batch.body)
-            after = batches[-1].last_seq
-        del events[limit:]
-        after = events[-1].seq if events else min(after, head.last)
-        return Page(events, after, after >= head.last)
-
-    def output(self, run: Run, stream: str | None) -> RawOutput:
-        """Return what a run printed, byte for byte."""
-        return RawOutput(self.data_dir.runs / run.key, stream, self._output_threads)
+    def output(self, run: Run, stream: str | None) -> RawOutput | ReportedOutput:
+        """Return what a run printed, byte for byte; of an external one, what was reported."""
+        folder = self.data_dir.runs / run.key
+        if run.source == "external":
+            return ReportedOutput(self.store, folder, run.id, stream)
+        return RawOutput(folder, stream, self._output_threads)
 
     async def status(self) -> dict[str, Any]:
         """Say how the server is."""
@@ -283,19 +289,18 @@ class Runtime:
         for run_id in run_ids:
             self.logs.delete(run_log(run_id), floor)
 
-    async def _retain(self) -> None:
+    def _works(self) -> dict[str, Work]:
+        """Name what is to be done once a minute."""
+        works: dict[str, Work] = {
+            "answers.forgotten": lambda: forget_answers(self.store),
+            "external.lost": self._silence.end_silent,
+        }
         keep = self.settings.retention
         age = None if keep.max_age is None else parse_duration(keep.max_age, "retention.max_age")
         limits = PruneLimits(age, keep.max_count, keep.max_bytes)
-        if limits == PruneLimits():
-            return
-        while True:
-            try:
-                if removed := await self.prune(limits):
-                    log.info("retention.removed", runs=removed)
-            except Exception:
-                log.exception("retention.failed")
-            await asyncio.sleep(RETENTION_S)
+        if limits != PruneLimits():
+            works["retention.removed"] = lambda: self.prune(limits)
+        return works
 
     async def _append_between(self, interval_s: float) -> None:
         while True:

@@ -6,13 +6,16 @@ from typing import Any
 
 import msgspec
 
-from runcast.core.events import Draft, Entry
+from runcast.core.events import Data, Draft, Entry
 from runcast.core.limits import INLINE_BYTES, PREVIEW_BYTES
 
 Blobs = dict[str, bytes]
+Path = list[str]
 SUFFIX = "_blob"  # `<field>_blob: {id, size, json?}` stands beside the field that was cut
+# The event's own list of what was cut. Only this is believed: all below it an agent may have said.
+CUT = "cut"
 _ID_CHARS = 32
-_MOST_BYTES_OF_A_CHARACTER = 4
+_encode = msgspec.msgpack.Encoder().encode
 
 
 def spill(entries: Iterable[Entry]) -> tuple[list[Entry], Blobs]:
@@ -24,82 +27,59 @@ def spill(entries: Iterable[Entry]) -> tuple[list[Entry], Blobs]:
     return [_spilled(entry, blobs) for entry in entries], blobs
 
 
-def unspill(value: Any, read: Callable[[str], bytes]) -> Any:
-    """Put back what was cut anywhere in a value; what `read` raises for a blob is passed on."""
-    if isinstance(value, list):
-        return [unspill(item, read) for item in value]
-    if not isinstance(value, dict):
-        return value
-    whole = {}
-    for name, item in value.items():
-        of = name.removesuffix(SUFFIX)
-        if of != name and of in value and _is_reference(item):
-            continue
-        blob: Any = value.get(name + SUFFIX)
-        whole[name] = _fetch(blob, read) if _is_reference(blob) else unspill(item, read)
+def unspill(data: Data, read: Callable[[str], bytes]) -> Data:
+    """Put back what `spill` cut from an event's data; what `read` raises for a blob is passed on.
+
+    Nothing is changed in place.
+    """
+    whole = {name: value for name, value in data.items() if name != CUT}
+    for path in data.get(CUT, ()):
+        whole = _restored(whole, path, read)
     return whole
 
 
-def _is_reference(value: object) -> bool:
-    return isinstance(value, dict) and {"id", "size"} <= value.keys() <= {"id", "size", "json"}
-
-
-def _fetch(blob: dict[str, Any], read: Callable[[str], bytes]) -> Any:
-    data = read(blob["id"])
-    return unspill(msgspec.json.decode(data), read) if blob.get("json") else data.decode()
+def _restored(value: Data, path: Path, read: Callable[[str], bytes]) -> Data:
+    name, *rest = path
+    if rest:
+        return value | {name: _restored(value[name], rest, read)}
+    blob = value[name + SUFFIX]
+    content = read(blob["id"])
+    text = msgspec.json.decode(content) if blob.get("json") else content.decode()
+    return {field: item for field, item in value.items() if field != name + SUFFIX} | {name: text}
 
 
 def _spilled(entry: Entry, blobs: Blobs) -> Entry:
-    if not isinstance(entry, Draft) or not _may_be_long(entry.data):
+    if not isinstance(entry, Draft) or not _is_long(entry.data):
         return entry
-    return Draft(entry.time, entry.type, dict(_fields(entry.data, blobs)))
+    cut: list[Path] = []
+    data = dict(_fields(entry.data, [], cut, blobs))
+    return Draft(entry.time, entry.type, data | {CUT: cut} if cut else data)
 
 
-def _may_be_long(value: object) -> bool:
-    return sum(_characters(value)) * _MOST_BYTES_OF_A_CHARACTER > INLINE_BYTES
-
-
-def _characters(value: object) -> Iterator[int]:
-    if isinstance(value, str):
-        yield len(value)
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            yield len(name) + 4
-            yield from _characters(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield 4
-            yield from _characters(item)
-    else:
-        yield 8
-
-
-def _fields(value: dict[str, Any], blobs: Blobs) -> Iterator[tuple[str, Any]]:
+def _fields(value: Data, path: Path, cut: list[Path], blobs: Blobs) -> Iterator[tuple[str, Any]]:
     for name, item in value.items():
-        kept = dict(_fields(item, blobs)) if isinstance(item, dict) else item
-        text = _text_of(kept)
-        taken = name + SUFFIX in value  # then what holds it all becomes the blob
-        if text is None or taken or len(encoded := text.encode()) <= INLINE_BYTES:
+        here, inner, parts = [*path, name], list[Path](), Blobs()
+        kept = dict(_fields(item, here, inner, parts)) if isinstance(item, dict) else item
+        # Where the name of the reference is taken, what holds it all becomes the blob.
+        if name + SUFFIX in value or not _is_long(kept):
+            cut.extend(inner)
+            blobs.update(parts)
             yield name, kept
-        else:
-            yield name, encoded[:PREVIEW_BYTES].decode(errors="ignore")
-            yield name + SUFFIX, _keep(encoded, blobs) | _kind(kept)
+            continue
+        is_text = isinstance(item, str)
+        content = item.encode() if is_text else msgspec.json.encode(item)
+        cut.append(here)
+        yield name, content[:PREVIEW_BYTES].decode(errors="ignore")
+        yield name + SUFFIX, _keep(content, blobs) | ({} if is_text else {"json": True})
 
 
-def _kind(value: object) -> dict[str, Any]:
-    return {} if isinstance(value, str) else {"json": True}
-
-
-def _text_of(value: object) -> str | None:
-    """Return a text, or the JSON of what may be as long as one; None for the rest."""
+def _is_long(value: object) -> bool:
     if isinstance(value, str):
-        return value
-    if isinstance(value, dict | list) and _may_be_long(value):
-        return msgspec.json.encode(value).decode()
-    return None
+        return len(value) > INLINE_BYTES or len(value.encode()) > INLINE_BYTES
+    return isinstance(value, dict | list) and len(_encode(value)) > INLINE_BYTES
 
 
-def _keep(encoded: bytes, blobs: Blobs) -> dict[str, Any]:
-    blob_id = hashlib.sha256(encoded).hexdigest()[:_ID_CHARS]
-    blobs[blob_id] = encoded
-    return {"id": blob_id, "size": len(encoded)}
+def _keep(content: bytes, blobs: Blobs) -> Data:
+    blob_id = hashlib.sha256(content).hexdigest()[:_ID_CHARS]
+    blobs[blob_id] = content
+    return {"id": blob_id, "size": len(content)}

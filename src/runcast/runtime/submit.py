@@ -12,15 +12,18 @@ from runcast.agents.tools import fill
 from runcast.agents.words import is_carried, is_encodable
 from runcast.config_agents import AgentSettings, Fault, ToolSettings, faults
 from runcast.core.errors import BadRequest, Unavailable
-from runcast.core.ids import check_id, uuid7
+from runcast.core.ids import check_id, folded, uuid7
 from runcast.core.limits import METADATA_BYTES
+from runcast.core.once import Once
 from runcast.core.runs import Run
 from runcast.parsers import PARSERS
 from runcast.runtime.clock import now
+from runcast.runtime.workspaces import DEFAULT
 from runcast.spool.folder import RunFolder
 from runcast.stores import Store
 
-DEFAULT_WORKSPACE = "default"
+PREVIEW_CHARS = 80  # of a prompt, for lists
+PROMPT_CHARS = 64 * 1024  # of a prompt, kept with its run
 
 T = TypeVar("T")
 
@@ -42,7 +45,7 @@ class RunSpec(msgspec.Struct, kw_only=True):
     dialect: str | None = None
     cwd: str | None = None
     env: dict[str, str] = {}
-    workspace_id: str = DEFAULT_WORKSPACE
+    workspace_id: str = DEFAULT
     task_id: str | None = None
     timeout_s: float | None = None
     grace_s: float | None = None
@@ -142,11 +145,8 @@ def _faults(spec: RunSpec) -> Mapping[str, str]:
         "cwd": "" if spec.cwd is None else _fault_of_path(spec.cwd),
         "dialect": "" if known else f"must be one of {', '.join(PARSERS)}",
         "stdin": _fault_of_stdin(spec),
-        "workspace_id": ""
-        if spec.workspace_id == DEFAULT_WORKSPACE
-        else f"there is no workspace {spec.workspace_id!r}",
         "timeout_s": positive if spec.timeout_s is not None and spec.timeout_s <= 0 else "",
-        "metadata": _fault_of_metadata(spec.metadata),
+        "metadata": fault_of_metadata(spec.metadata),
         "grace_s": "must not be negative" if spec.grace_s is not None and spec.grace_s < 0 else "",
     }
 
@@ -178,16 +178,20 @@ def _fault_of_stdin(spec: RunSpec) -> str:
     return "" if is_encodable(spec.stdin_text or "") else "cannot be written as UTF-8"
 
 
-def _fault_of_metadata(metadata: dict[str, Any]) -> str:
+def fault_of_metadata(metadata: Mapping[str, Any]) -> str:
+    """Say what is wrong with a run's metadata; an empty text if nothing is."""
     if len(msgspec.json.encode(metadata)) > METADATA_BYTES:
         return f"must not be longer than {METADATA_BYTES} bytes of JSON"
     return ""
 
 
-async def submit(store: Store, folders: Path, spec: RunSpec, defaults: Defaults) -> Run:
+async def submit(
+    store: Store, folders: Path, spec: RunSpec, defaults: Defaults, once: Once | None = None
+) -> Run:
     """Make the run's folder, then commit its row: a crash in between leaves only an orphan.
 
-    Raises BadRequest, or Conflict `id_taken` or `id_deleted`; then nothing is left behind.
+    The workspace must exist, and `defaults.cwd` be its folder. Raises BadRequest, or Conflict
+    `id_taken` or `id_deleted`; then nothing is left behind.
     """
     check(spec)
     launch = resolve(spec, defaults)
@@ -196,7 +200,7 @@ async def submit(store: Store, folders: Path, spec: RunSpec, defaults: Defaults)
         _make_folder, folders, _record(run, launch, defaults), launch, spec.env
     )
     try:
-        return await store.create(run)
+        return await store.create(run, once=once)
     except Exception:
         await asyncio.to_thread(folder.remove)
         raise
@@ -207,11 +211,13 @@ def _queued(spec: RunSpec, launch: Launch, defaults: Defaults) -> Run:
     return Run(
         id=run_id,
         key=uuid7(),
-        task_id=spec.task_id or run_id,
+        task_id=folded(spec.task_id or run_id),
         workspace_id=spec.workspace_id,
         command=launch.command,
         tool=spec.tool,
         agent=spec.agent,
+        prompt_preview=None if spec.prompt is None else spec.prompt[:PREVIEW_CHARS],
+        full_prompt=None if spec.prompt is None else spec.prompt[:PROMPT_CHARS],
         dialect=launch.dialect,
         cwd=spec.cwd or defaults.cwd,
         timeout_s=launch.timeout_s if spec.timeout_s is None else spec.timeout_s,

@@ -206,8 +206,12 @@ class RunFolder:
             path = self.blob_path(blob_id)
             if not os.path.exists(path):
                 temporary = f"{path}.{os.urandom(4).hex()}"  # another may write the same just now
-                write_file(temporary, data)
-                os.rename(temporary, path)
+                try:
+                    write_file(temporary, data)
+                    os.rename(temporary, path)
+                except BaseException:
+                    remove_file(temporary)
+                    raise
         sync_folder(self.path)
 
     def remove(self) -> None:

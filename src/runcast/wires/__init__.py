@@ -1,17 +1,22 @@
 """Wires: how events are written for one kind of client. Pure; nothing below knows of them."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from importlib import import_module
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
-from runcast.core.events import Batch, Event
+from runcast.core.events import Batch, Draft, Event, Lines, run_of
+from runcast.core.runs import RunRef
 
 # Name of a wire (`?format=`) -> "module:class".
 WIRES: dict[str, str] = {
     "runs": "runcast.wires.runs:RunsWire",
     "ndjson": "runcast.wires.ndjson:NdjsonWire",
+    "envelopes": "runcast.wires.envelopes:EnvelopesWire",
+    "jobs": "runcast.wires.jobs:JobsWire",
+    "processes": "runcast.wires.processes:ProcessesWire",
+    "activity": "runcast.wires.activity:ActivityWire",
 }
 
 Numbering = Literal["seq", "position"]
@@ -33,9 +38,14 @@ class Keep(msgspec.Struct, frozen=True):
         """Tell whether the event passes."""
         if self.types and event.type not in self.types:
             return False
-        if self.streams and event.type == "output" and event.data["stream"] not in self.streams:
+        if self.streams and event.type == "output" and stream_of(event.data) not in self.streams:
             return False
         return not self.grep or self.grep in _text(event.data)
+
+
+def stream_of(data: dict[str, Any]) -> str:
+    """Return the stream that output is from; what a client reported may name any, or none."""
+    return "stderr" if data.get("stream") == "stderr" else "stdout"
 
 
 def _text(data: dict[str, Any]) -> str:
@@ -83,6 +93,49 @@ def number_after(batch: Batch, after: int, numbering: Numbering) -> tuple[int, i
     """Return (after as a seq of this batch, what to add to a seq to get its number)."""
     offset = 0 if numbering == "seq" else batch.first_position - batch.first_seq
     return after - offset, offset
+
+
+class Place(NamedTuple):
+    """Where an entry begins: the seq, position and number of its first event."""
+
+    seq: int
+    position: int
+    number: int
+
+
+def write(
+    batch: Batch,
+    after: int,
+    numbering: Numbering,
+    lines: Callable[[RunRef, Lines, Place], Iterable[str]],
+    event: Callable[[RunRef, Event, int], str],
+) -> list[str]:
+    """Write what is numbered above `after`, entry by entry: lines stay together, and fast."""
+    after_seq, offset = number_after(batch, after, numbering)
+    ahead = batch.first_position - batch.first_seq
+    ref = speaker(batch)
+    written: list[str] = []
+    seq = batch.first_seq
+    for entry in batch.entries():
+        if isinstance(entry, Draft):
+            if seq > after_seq:
+                one = Event(seq, seq + ahead, entry.time, entry.type, entry.data)
+                written.append(event(ref, one, seq + offset))
+            seq += 1
+            continue
+        begin = max(seq, after_seq + 1)
+        fresh = Lines(entry.time, entry.stream, entry.texts[begin - seq :])
+        written.extend(lines(ref, fresh, Place(begin, begin + ahead, begin + offset)))
+        seq += len(entry.texts)
+    return written
+
+
+def speaker(batch: Batch) -> RunRef:
+    """Return whose log a batch is from; a log of no run speaks under its own name."""
+    if batch.ref is not None:
+        return batch.ref
+    name = run_of(batch.log) or batch.log
+    return RunRef(name, name, "default", "command", "run")
 
 
 def split_names(text: str | None) -> Collection[str]:

@@ -5,10 +5,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from runcast.core.events import Batch, Event, run_of
+from runcast.core.events import Batch, Event, Lines, run_of
 from runcast.core.limits import INLINE_BYTES
+from runcast.core.runs import RunRef
 from runcast.core.times import format_time
-from runcast.wires.jsontext import dumps
+from runcast.wires import Place, sse
+from runcast.wires.jsontext import dumps, quote
 
 Message = dict[str, Any]
 
@@ -35,6 +37,9 @@ class Include(
     deltas: bool = False
 
 
+_UNLESS_ASKED = Include()
+
+
 class _Shape(NamedTuple):
     """What an event becomes; fields are written as name here -> name in the event's data."""
 
@@ -44,6 +49,31 @@ class _Shape(NamedTuple):
     present: Mapping[str, str] = {}  # left out where the event has no value
     fixed: Mapping[str, str] = {}
     finish: Callable[[Message], None] | None = None  # does what copying cannot
+
+
+class ActivityWire(sse.SseWire):
+    """Writes the messages that everybody wants as events without a name.
+
+    The work order is the run's task. Nothing is joined: an event is a frame.
+    """
+
+    def _lines(self, ref: RunRef, lines: Lines, place: Place) -> list[str]:
+        shape = _SHAPES["stderr" if lines.stream == "stderr" else "output"]
+        head = (
+            f'data: {{"type":"{shape.type}","workOrderId":{quote(ref.task_id)},'
+            f'"runId":{quote(ref.id)},"timestamp":"{format_time(lines.time)}","content":'
+        )
+        fixed = "".join(f',"{name}":{quote(value)}' for name, value in shape.fixed.items())
+        ahead, beyond = place.position - place.seq, place.number - place.seq
+        return [
+            f'{head}{quote(text)}{fixed},"seq":{seq},"position":{seq + ahead}}}\n'
+            f"id: {seq + beyond}\n\n"
+            for seq, text in enumerate(lines.texts, place.seq)
+        ]
+
+    def _frame(self, ref: RunRef, event: Event, number: int) -> str:
+        told = message(event, ref.task_id, ref.id, _UNLESS_ASKED)
+        return "" if told is None else sse.unnamed(dumps(told), number)
 
 
 def messages(
@@ -140,7 +170,8 @@ def _preview(told: Message) -> None:
 
 def _estimate(told: Message) -> None:
     percentage, elapsed = told["percentage"], told["elapsedSeconds"]
-    if percentage and elapsed is not None:
+    numbers = isinstance(percentage, int | float) and isinstance(elapsed, int | float)
+    if numbers and percentage > 0:
         remaining = elapsed * (100 - percentage) / percentage
         told["estimatedRemainingSeconds"] = round(remaining, 1)
 
