@@ -1,6 +1,7 @@
 """Ingest: whatever is cut off, torn or stopped, each record becomes its events exactly once."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from runcast.core.errors import StaleCheckpoint, Unavailable
 from runcast.core.events import Draft, run_log
 from runcast.core.runs import Run
+from runcast.runtime import approvals as approvals_module
 from runcast.runtime.approvals import Approvals
 from runcast.runtime.ingest import CHUNK_BYTES, Budget, Ingest
 from runcast.spool.folder import RunFolder
@@ -21,6 +23,13 @@ LOG = run_log("r")
 
 def spool_of(texts):
     return b"".join(HEADER + text + b"\n" for text in texts)
+
+
+def framed(line):
+    """Return the records of a line that was read in pieces of 64 KiB."""
+    pieces = [line[at : at + 65_536] for at in range(0, len(line), 65_536)]
+    parts = [HEADER.replace(b" F ", b" P ") + piece + b"\n" for piece in pieces[:-1]]
+    return b"".join(parts) + HEADER + pieces[-1] + b"\n"
 
 
 @pytest.fixture
@@ -203,3 +212,53 @@ async def test_a_refused_write_loses_nothing_and_doubles_nothing(store, spool, m
     ingest.close()
 
     assert await texts(store) == ["one"]
+
+
+async def test_a_dialect_that_this_version_does_not_know_is_read_as_lines(store, spool):
+    await store.create(Run(id="x", key="kx", task_id="x", status="running", dialect="unheard-of"))
+    spool.write_bytes(spool_of([b"one"]))
+    folder = RunFolder(spool.parent)
+    ingest = Ingest(store, Budget(), await store.get("x"), folder, Approvals(store, "x"))
+    await ingest.open()
+    await ingest.drain()
+    ingest.close()
+
+    assert (await store.head(run_log("x"))).last == 2
+
+
+async def test_a_line_that_is_too_long_for_an_event_is_kept_as_a_blob(store, spool):
+    text = "x" * 100_000
+    line = json.dumps({"type": "text", "text": text}).encode()
+    await store.create(Run(id="x", key="kx", task_id="x", status="running", dialect="jsonl"))
+    spool.write_bytes(spool_of([b"before"]) + framed(line) + spool_of([b"after"]))
+    folder = RunFolder(spool.parent)
+    ingest = Ingest(store, Budget(), await store.get("x"), folder, Approvals(store, "x"))
+    await ingest.open()
+    await ingest.drain()
+    ingest.close()
+
+    batches = await store.read(run_log("x"), 1, 1 << 30)
+    told = [event.data for batch in batches for event in batch.events(1)]
+    assert [data["text"][:6] for data in told] == ["before", "xxxxxx", "after"]
+    reference = told[1]["text_blob"]
+    assert reference["size"] == len(text)
+    assert Path(folder.blob_path(reference["id"])).read_text() == text
+
+
+async def test_what_an_agent_left_unanswered_is_withdrawn_some_at_a_time(store, monkeypatch):
+    monkeypatch.setattr(approvals_module, "WITHDRAWN_AT_ONCE", 2)
+    asked = [
+        Draft(1, "approval", {"id": str(n), "tool": "Write", "input": {}, "state": "pending"})
+        for n in range(5)
+    ]
+    await store.append(LOG, asked)
+    approvals = Approvals(store, "r")
+    await approvals.load()
+    # Somebody answers one of them after the owner has looked.
+    await store.append(LOG, [Draft(2, "approval", {"id": "3", "state": "allowed"})])
+
+    await approvals.withdraw(LOG)
+
+    states = [approval.state for approval in await store.approvals("r")]
+    assert states == ["withdrawn", "withdrawn", "withdrawn", "allowed", "withdrawn"]
+    assert approvals.pending() == []

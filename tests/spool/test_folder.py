@@ -1,5 +1,6 @@
 """The run folder as the server uses it."""
 
+import errno
 import os
 import stat
 import subprocess
@@ -150,3 +151,20 @@ def test_signals_have_their_usual_names() -> None:
         *("SIGABRT", "SIGKILL", "SIGCHLD", "SIGIO"),
     ]
     assert light.signal_name(40) == "SIG40"
+
+
+def test_a_blob_that_cannot_be_written_leaves_nothing_behind(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", full)
+        with pytest.raises(OSError, match="no space"):
+            folder.keep_blobs({"ab": b"text"})
+    assert not [name for name in os.listdir(folder.path) if name.startswith("blob.")]
+
+    folder.keep_blobs({"ab": b"text"})
+    folder.keep_blobs({"ab": b"text"})
+    assert Path(folder.blob_path("ab")).read_bytes() == b"text"

@@ -54,12 +54,12 @@ class Ingest:
         self, store: Store, budget: Budget, run: Run, folder: RunFolder, approvals: Approvals
     ) -> None:
         self.committed: Callable[[], None] | None = None  # called after every commit
+        self._run_id = run.id
         self._dialect = run.dialect
         self.parser = self._new_parser()
         self._store = store
         self._budget = budget
         self._log = run_log(run.id)
-        self._run_id = run.id
         self._folder = folder
         self._approvals = approvals
         self._checkpoint = Checkpoint()
