@@ -4,6 +4,7 @@
 #   make check   lint, format, types, import rules, generated reference
 #   make bench   the numbers
 #   make chaos   the long fault tests
+#   make conformance  the suites that others wrote for WebSocket servers and HTTP APIs
 #   make coverage  all tests again, measured; fails below the floor
 #   make format  repair what `make check` can repair
 #   make pins    renew requirements/*.txt from pyproject.toml
@@ -11,7 +12,7 @@
 BIN := .venv/bin
 STATE := .run
 
-.PHONY: run test check bench chaos coverage format pins clean
+.PHONY: run test check bench chaos conformance coverage format pins clean
 .DELETE_ON_ERROR:
 
 run: .venv/runtime-installed
@@ -42,6 +43,10 @@ chaos: .venv/dev-installed
 	@scripts/setup-tests
 	@scripts/chaos
 
+conformance: .venv/dev-installed
+	@scripts/setup-conformance
+	@scripts/conformance
+
 format: .venv/dev-installed
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -56,7 +61,7 @@ pins: .venv/dev-installed
 	$(PIN) --constraint requirements/dev.txt --output-file requirements/runtime.txt
 
 clean:
-	rm -rf .venv .run tests/browser/node_modules tests/agents_real/node_modules
+	rm -rf .venv .run .conformance tests/browser/node_modules tests/agents_real/node_modules
 
 .venv/made:
 	@scripts/make-venv

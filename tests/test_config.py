@@ -14,6 +14,7 @@ from runcast.config_agents import (
     DialectName,
     DriverName,
     ToolSettings,
+    faults,
 )
 from runcast.config_load import load
 from runcast.core.errors import ConfigError
@@ -121,27 +122,33 @@ LOOPBACK = "only loopback addresses until authentication exists"
 @pytest.mark.parametrize(
     ("file", "problem"),
     [
-        ("api: {sse: {poll_interval_ms: fast}}", "api.sse.poll_interval_ms: expected float"),
-        ("api: {sse: {poll_interval_ms: 0}}", "api.sse.poll_interval_ms: expected float > 0"),
-        ("api: {sse: {poll_interval_ms: .inf}}", "api.sse.poll_interval_ms: expected float <="),
-        ("api: {sse: {poll_interval_ms: .nan}}", "api.sse.poll_interval_ms: expected float"),
+        ("api: {sse: {poll_interval_ms: fast}}", "api.sse.poll_interval_ms: expected number"),
+        ("api: {sse: {poll_interval_ms: 0}}", "api.sse.poll_interval_ms: expected number > 0"),
+        ("api: {sse: {poll_interval_ms: .inf}}", "api.sse.poll_interval_ms: expected number <="),
+        ("api: {sse: {poll_interval_ms: .nan}}", "api.sse.poll_interval_ms: expected number"),
         ("api: {sse: {poll_intervall_ms: 1}}", "did you mean api.sse.poll_interval_ms?"),
-        ("streaming: {port: 65536}", "streaming.port: expected int <= 65535"),
-        ("streaming: {port: -1}", "streaming.port: expected int >= 0"),
-        ("streaming: {port: '80'}", "streaming.port: expected int, got str"),
+        ("streaming: {port: 65536}", "streaming.port: expected whole number <= 65535"),
+        ("streaming: {port: -1}", "streaming.port: expected whole number >= 0"),
+        ("streaming: {port: '80'}", "streaming.port: expected whole number, got text"),
         ("streaming: {host: 0.0.0.0}", LOOPBACK),
         ("streaming: {host: 192.168.1.7}", LOOPBACK),
         ("streaming: {host: '::'}", LOOPBACK),
         ("streaming: {host: localhost.evil.example}", LOOPBACK),
-        ("queue: {max_concurrent_runs: 0}", "queue.max_concurrent_runs: expected int >= 1"),
-        ("queue: {max_concurrent_runs: 1.5}", "queue.max_concurrent_runs: expected int"),
+        (
+            "queue: {max_concurrent_runs: 0}",
+            "queue.max_concurrent_runs: expected whole number >= 1",
+        ),
+        ("queue: {max_concurrent_runs: 1.5}", "queue.max_concurrent_runs: expected whole number"),
         ("retention: {max_age: soon}", "max_age is not a duration"),
-        ("runs: {grace_s: -1}", "runs.grace_s: expected float >= 0"),
-        ("store: {durability: extreme}", "store.durability: invalid enum value 'extreme'"),
+        ("runs: {grace_s: -1}", "runs.grace_s: expected number >= 0"),
+        (
+            "store: {durability: extreme}",
+            "store.durability: invalid enum value 'extreme'; one of safe, fast",
+        ),
         ("straeming: {port: 1}", "straeming: unknown setting; did you mean streaming?"),
         ("zebra: 1", "zebra: unknown setting"),
-        ("queue:", "queue: expected object, got null"),
-        ("1: 2", "key in the settings: expected str"),
+        ("queue:", "queue: expected mapping, got null"),
+        ("1: 2", "key in the settings: expected text"),
         ("- a\n- b", "runcast.yaml: expected names with values"),
         ("just text", "runcast.yaml: expected names with values"),
         ("a: [", "not YAML"),
@@ -164,16 +171,20 @@ def test_a_wrong_file_is_named_in_one_line(file: str, problem: str) -> None:
         (
             {"RUNCAST__STREAMING__PORT": "http"},
             {},
-            "RUNCAST__STREAMING__PORT: streaming.port: expected int, got str",
+            "RUNCAST__STREAMING__PORT: streaming.port: expected whole number, got text",
         ),
         (
             {"RUNCAST__STREAMING__PROT": "1"},
             {},
             "RUNCAST__STREAMING__PROT: streaming.prot: unknown setting; did you mean",
         ),
-        ({"RUNCAST__STREAMING": "x"}, {}, "RUNCAST__STREAMING: streaming: expected object"),
+        ({"RUNCAST__STREAMING": "x"}, {}, "RUNCAST__STREAMING: streaming: expected mapping"),
         ({"RUNCAST__": "x"}, {}, "RUNCAST__: '': unknown setting"),
-        ({}, {"streaming.port": 70_000}, "command line: streaming.port: expected int <= 65535"),
+        (
+            {},
+            {"streaming.port": 70_000},
+            "command line: streaming.port: expected whole number <= 65535",
+        ),
         ({}, {"streaming.host": "0.0.0.0"}, "command line: streaming: host '0.0.0.0': only"),
     ],
 )
@@ -276,15 +287,18 @@ def test_settings_of_one_load_are_not_shared_with_the_next() -> None:
             "agents.reviewer.modle: unknown setting; did you mean agents.reviewer.model?",
         ),
         ("agents: {reviewer: {driver: codex, zebra: x}}", "agents.reviewer.zebra: unknown setting"),
-        ("agents: {reviewer: {driver: cdex}}", "agents.reviewer.driver: invalid enum value 'cdex'"),
+        (
+            "agents: {reviewer: {driver: cdex}}",
+            "agents.reviewer.driver: invalid enum value 'cdex'; one of claude, claude-subs",
+        ),
         ("agents: {reviewer: {model: x}}", "agents.reviewer.driver: is missing; one of claude, "),
-        ("agents: {claude: null}", "agents.claude: expected object, got null"),
-        ("agents: [claude]", "agents: expected object, got array"),
-        ("agents: {'a b': {driver: codex}}", "key in agents: expected str matching"),
-        ("agents: {codex: {env: {A: 1}}}", "agents.codex.env.A: expected str, got int"),
-        ("agents: {codex: {env: {A=B: x}}}", "key in agents.codex.env: expected str matching"),
-        ("agents: {codex: {extra_args: [a, 1]}}", "agents.codex.extra_args[1]: expected str"),
-        ('agents: {codex: {extra_args: ["\\0"]}}', "agents.codex.extra_args[0]: expected str"),
+        ("agents: {claude: null}", "agents.claude: expected mapping, got null"),
+        ("agents: [claude]", "agents: expected mapping, got list"),
+        ("agents: {'a b': {driver: codex}}", "key in agents: expected text matching"),
+        ("agents: {codex: {env: {A: 1}}}", "agents.codex.env.A: expected text, got whole number"),
+        ("agents: {codex: {env: {A=B: x}}}", "key in agents.codex.env: expected text matching"),
+        ("agents: {codex: {extra_args: [a, 1]}}", "agents.codex.extra_args[1]: expected text"),
+        ('agents: {codex: {extra_args: ["\\0"]}}', "agents.codex.extra_args[0]: expected text"),
         ("agents: {codex: {command: ['']}}", "agents.codex.command: the first word must not be"),
         (
             "agents: {codex: {permission_mode: yolo}}",
@@ -296,16 +310,27 @@ def test_settings_of_one_load_are_not_shared_with_the_next() -> None:
         ),
         ("tools: {t: {}}", "tools.t.command: must be a list of at least one word"),
         ("tools: {t: {command: ['']}}", "tools.t.command: must be a list of at least one word"),
-        ("tools: {t: {command: ls}}", "tools.t.command: expected array, got str"),
-        ("tools: {t: {command: [ls], dialect: json}}", "tools.t.dialect: invalid enum value"),
-        ("tools: {t: {command: [ls], timeout_s: 0}}", "tools.t.timeout_s: expected float > 0"),
+        ("tools: {t: {command: ls}}", "tools.t.command: expected list, got text"),
+        (
+            "tools: {t: {command: [ls], dialect: json}}",
+            "tools.t.dialect: invalid enum value 'json'; one of lines, claude, codex,",
+        ),
+        ("tools: {t: {command: [ls], timeout_s: 0}}", "tools.t.timeout_s: expected number > 0"),
         (
             "tools: {t: {command: ['{what}'], args: {what: {}}}}",
             "tools.t.command: {what} cannot be in the first word",
         ),
         (
-            "tools: {t: {command: [ls, '{way}'], args: {what: {}}}}",
+            "tools: {t: {command: [ls, 'way'], args: {what: {}}}}",
             "tools.t.args.what: {what} is in no word of the command",
+        ),
+        (
+            "tools: {t: {command: [ls, '{x}', '{y}'], args: {x: {}}}}",
+            "tools.t.command: {y} is the place of an argument that args has not; it has x",
+        ),
+        (
+            "tools: {t: {command: [sh, -c, 'echo {x}'], args: {x: {}}}}",
+            "tools.t.command: {x} is in the script of a shell, which would take a value for comma",
         ),
         (
             "tools: {t: {command: [ls, '{x}'], args: {x: {requird: true}}}}",
@@ -330,6 +355,26 @@ def test_a_wrong_agent_or_tool_is_named(file: str, problem: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load(None, {}, {})
     assert caught.value.message.startswith(f"runcast.yaml: {problem}")
+
+
+@pytest.mark.parametrize(
+    ("command", "refused"),
+    [
+        (["sh", "-c", "echo {x}"], True),
+        (["/bin/bash", "-euo", "pipefail", "-c", "echo {x}"], True),
+        (["bash", "--norc", "-euco", "pipefail", "echo {x}"], True),
+        (["sh", "-c", 'echo "$1"', "sh", "{x}"], False),
+        (["bash", "--norc", "./script", "-c", "{x}"], False),
+        (["bash", "-l"], False),
+        (["awk", "-c", "say {x}"], False),
+    ],
+)
+def test_a_value_cannot_become_a_part_of_a_script(command: list[str], refused: bool) -> None:
+    tool = ToolSettings(command=[*command, "{x}"], args={"x": ArgSettings()})
+    found = list(faults({}, {"t": tool}))
+    assert [fault.field for fault in found] == ["command"] * refused
+    safe = 'write "$1" there, and after the script the words sh, "{x}"'
+    assert all(fault.text.endswith(safe) for fault in found)
 
 
 def test_all_sources_of_an_agent_that_makes_no_sense_are_named() -> None:

@@ -94,3 +94,12 @@ def test_the_page_on_agents_runs_as_written(tmp_path: Path) -> None:
 
 def test_the_page_on_programs_runs_as_written(tmp_path: Path) -> None:
     _check(ROOT / "docs/howto/executor.md", tmp_path, free_port())
+
+
+def test_the_page_on_servers_in_programs_runs_as_written(tmp_path: Path) -> None:
+    _check(ROOT / "docs/howto/python-server.md", tmp_path, free_port())
+
+
+@pytest.mark.needs("curl")
+def test_the_page_on_envelopes_runs_as_written(server: Server, tmp_path: Path) -> None:
+    _check(ROOT / "docs/reference/envelopes.md", tmp_path, server.port)

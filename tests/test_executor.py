@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from runcast import RunCancelled, StreamingExecutor, StreamingOptions
-from runcast.core.errors import BadRequest
+from runcast import BadRequest, RunCancelled, StreamingExecutor, StreamingOptions
 from runcast.core.ids import uuid7
 from runcast.wires.activity import Message
 from tests.support import processes
@@ -292,20 +291,55 @@ async def test_a_command_that_cannot_be_started_has_a_result_that_says_why(run_i
 
 
 @pytest.mark.parametrize(
-    ("ids", "dialect", "timeout", "named"),
+    ("ids", "more", "named"),
     [
-        (("wo 1", "r"), "lines", None, "work_order_id"),
-        (("wo", "../r"), "lines", None, "run_id"),
-        (("wo", "r"), "klingon", None, "dialect"),
-        (("wo", "r"), "lines", 0, "timeout_s"),
+        (("wo 1", "r"), {}, "work_order_id"),
+        (("wo", "../r"), {}, "run_id"),
+        (("wo", "r"), {"dialect": "klingon"}, "dialect: must be one of lines, claude"),
+        *(
+            (("wo", "r"), {"options": StreamingOptions(progress_interval_ms=ms)}, "progress_inter")
+            for ms in (0, -1, float("nan"), float("inf"), "5")
+        ),
+    ],
+)
+def test_an_executor_that_cannot_be_is_refused(
+    ids: tuple[str, str], more: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(BadRequest, match=named):
+        StreamingExecutor(*ids, **more)
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"args": "abc"}, "args: expected list, got text"),
+        ({"args": 5}, "args: expected list, got whole number"),
+        ({"args": ["-n", 5]}, "args[1]: expected text, got whole number"),
+        ({"command": ["echo", "a"]}, "command: expected text, got list"),
+        ({"command": "true\0"}, "command: a word has a character that no command line can carry"),
+        ({"cwd": 5}, "cwd: expected text or null, got whole number"),
+        ({"cwd": b"/tmp"}, "cwd: expected text or null, got bytes"),
+        ({"env": ["A=1"]}, "env: expected mapping, got list"),
+        ({"env": {"A": 1}}, "env[...]: expected text, got whole number"),
+        ({"env": {1: "A"}}, "env: expected text, got whole number"),
+        ({"timeout": "5"}, "timeout: expected number or null, got text"),
+        ({"timeout": 0}, "timeout: expected number > 0.0"),
+        ({"timeout": float("nan")}, "timeout: expected number > 0.0"),
     ],
 )
 async def test_what_cannot_be_run_at_all_is_refused(
-    ids: tuple[str, str], dialect: str, timeout: float | None, named: str, temporary: Path
+    given: dict[str, Any], problem: str, run_id: str, temporary: Path
 ) -> None:
-    with pytest.raises(BadRequest, match=named):
-        await StreamingExecutor(*ids, dialect=dialect).execute("true", timeout=timeout)
+    with pytest.raises(BadRequest) as refused:
+        await StreamingExecutor("wo", run_id).execute(**{"command": "true", **given})
+    assert refused.value.message == problem
     assert not list(temporary.iterdir())
+
+
+async def test_arguments_may_be_of_any_kind_that_gives_words(run_id: str, tmp_path: Path) -> None:
+    executor = StreamingExecutor("wo", run_id, dialect="lines")
+    result = await executor.execute("echo", iter(["a", "b c"]), tmp_path, os.environ)
+    assert result.stdout == "a b c\n"
 
 
 async def test_a_child_sees_our_environment_what_is_added_and_its_run(
@@ -400,6 +434,10 @@ async def test_what_an_agent_needs_leave_for_is_denied_at_once(run_id: str) -> N
     result = await executor.execute_agent("claude", "Hi", command=child("claude_stand_in"))
 
     assert (result.status, result.result) == ("completed", "I left it."), result.error
+    [refused] = [one for one in result.events if one.get("success") is False]
+    assert refused["contentPreview"] == (
+        "nobody can be asked here; choose a permission mode that allows it"
+    )
 
 
 @pytest.mark.parametrize(
@@ -407,11 +445,14 @@ async def test_what_an_agent_needs_leave_for_is_denied_at_once(run_id: str) -> N
     [
         ("nobody", {}, "driver"),
         ("claude", {"permission_mode": "anything-goes"}, "permission_mode"),
-        ("claude", {"extra_args": "--verbose"}, "extra_args"),
+        ("claude", {"extra_args": "--verbose"}, "extra_args: expected list, got text"),
+        ("claude", {"bad": 1}, "bad: .* driver, model, permission_mode, extra_args, command$"),
+        ("claude", {"prompt": 5}, "prompt: expected text"),
+        ("mine", {"driver": "clade"}, "'clade'; one of claude, claude-subscription, codex"),
     ],
 )
 async def test_an_agent_that_cannot_be_is_refused(
     run_id: str, agent: str, choices: dict[str, Any], named: str
 ) -> None:
     with pytest.raises(BadRequest, match=named):
-        await StreamingExecutor("wo", run_id).execute_agent(agent, "Hi", **choices)
+        await StreamingExecutor("wo", run_id).execute_agent(agent, **{"prompt": "Hi", **choices})

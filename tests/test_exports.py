@@ -37,13 +37,11 @@ def test_every_row_of_a_table_can_be_imported(target: str) -> None:
     assert callable(getattr(import_module(module), name))
 
 
-EXPORTED = {"RunCancelled", "StreamingExecutor", "StreamingOptions"}
-
-
 def test_the_package_exports_what_its_stub_says() -> None:
     stub = Path(runcast.__file__).with_suffix(".pyi").read_text()
-    assert set(re.findall(r'"(\w+)"', stub)) == {*EXPORTED, "__version__"}
-    assert all(callable(getattr(runcast, name)) for name in EXPORTED)
+    assert set(re.findall(r'"(\w+)"', stub)) == set(runcast.__all__)
+    assert set(runcast.__all__) < set(dir(runcast))
+    assert all(hasattr(runcast, name) for name in runcast.__all__)
     assert runcast.__version__.count(".") == 2
 
 

@@ -3,8 +3,19 @@
 __version__ = "0.1.0"
 
 # The types of these stand in __init__.pyi: an import here, even one for the type checker alone,
-# would tie everything that asks for the version to the top layer.
-_EXPORTS = ("RunCancelled", "StreamingExecutor", "StreamingOptions")
+# would tie everything that asks for the version to the top layers.
+_EXPORTS = {
+    "BadRequest": "executor",
+    "ExecutionResult": "executor",
+    "ProcessStore": "server",
+    "RunCancelled": "executor",
+    "Server": "server",
+    "StreamingExecutor": "executor",
+    "StreamingOptions": "executor",
+    "create_server": "server",
+}
+__all__ = list(_EXPORTS)
+__all__ += ["__version__"]
 
 
 def __getattr__(name: str) -> object:
@@ -13,4 +24,9 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module("runcast.executor"), name)
+    return getattr(import_module(f"{__name__}.{_EXPORTS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """Name what programs use, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -5,7 +5,8 @@ the settings as a whole, since each source may give a part: `faults` says it.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
 from typing import Annotated, Literal, NamedTuple
 
 from msgspec import Meta
@@ -27,6 +28,10 @@ PERMISSION_MODES: dict[str, tuple[str, ...]] = {
     "gemini": ("default", "auto_edit", "yolo", "plan"),
     "opencode": ("auto",),
 }
+
+_PLACE = re.compile(r"\{[A-Za-z0-9][A-Za-z0-9._-]*\}")
+_SHELLS = frozenset({"sh", "bash", "dash", "zsh"})
+_SHELL_OPTION = re.compile(r"[-+][A-Za-z-]+")
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
 Text = Annotated[str, Meta(pattern=r"^[^\0]*\Z")]
@@ -145,12 +150,40 @@ def _faults_of_tool(tool: ToolSettings) -> Iterator[tuple[str, str]]:
         yield "command", "must be a list of at least one word, the first of them not empty"
     if found := place.search(program):
         yield "command", f"{found[0]} cannot be in the first word: what runs is not for a client"
+    yield from (("command", fault) for fault in _faults_of_words(tool, place))
     used = {name for word in tool.command for name in place.findall(word)}
     for name, arg in tool.args.items():
         if name not in used:
             yield f"args.{name}", f"{{{name}}} is in no word of the command"
         for field, fault in _faults_of_arg(arg):
             yield f"args.{name}.{field}", fault
+
+
+def _faults_of_words(tool: ToolSettings, place: re.Pattern[str]) -> Iterator[str]:
+    for word in tool.command:
+        if _PLACE.fullmatch(word) and not place.fullmatch(word):
+            known = ", ".join(tool.args) or "none"
+            yield f"{word} is the place of an argument that args has not; it has {known}"
+    if found := place.search(_script(tool.command)):
+        yield (
+            f"{found[0]} is in the script of a shell, which would take a value for commands; "
+            f'write "$1" there, and after the script the words sh, "{found[0]}"'
+        )
+
+
+def _script(command: Sequence[str]) -> str:
+    """Return the word that a shell runs because of -c; empty if this is none."""
+    words = iter(command)
+    if PurePath(next(words, "")).name not in _SHELLS:
+        return ""
+    wanted = False
+    for word in words:
+        if not _SHELL_OPTION.fullmatch(word):
+            return word if wanted else ""
+        wanted = wanted or (word[:2] != "--" and "c" in word)
+        if word[-1] in "oO":
+            next(words, "")  # the name of what it sets
+    return ""
 
 
 def _faults_of_arg(arg: ArgSettings) -> Iterator[tuple[str, str]]:

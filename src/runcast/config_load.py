@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -12,13 +13,13 @@ import yaml
 from runcast.config import Settings
 from runcast.config_agents import faults
 from runcast.config_section import Section, is_map, is_section, types
+from runcast.config_words import located, worded
 from runcast.core.errors import ConfigError
 
 DEFAULT_FILE = Path("runcast.yaml")
 # The double underscore tells a setting from variables such as RUNCAST_RUN_ID or RUNCAST_SERVER.
 ENV_PREFIX = "RUNCAST__"
 
-_LOCATED = re.compile(r"(?P<text>.*) - at (?P<path>.*)", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
 _ENTRY = "[...]"  # how msgspec's paths show a key that the user chose
 
@@ -60,12 +61,11 @@ class _Layer(NamedTuple):
 
     def _explain(self, problem: str, value: Any, hint: Any, prefix: str = "") -> str:
         """Turn msgspec's words into `path: what is wrong`; `prefix` is where `value` lies."""
-        located = _LOCATED.fullmatch(problem)
-        text, path = (located["text"], located["path"]) if located else (problem, "$")
-        path, entry, _ = path.replace("`", "").partition(_ENTRY)
+        text, path = located(problem)
+        path, entry, _ = path.partition(_ENTRY)
         unknown = _UNKNOWN.fullmatch(text)
         if not entry and unknown is None:
-            return f"{_dotted(path, prefix)}: {text[:1].lower()}{text[1:].replace('`', '')}"
+            return f"{_dotted(path, prefix)}: {worded(text, _type_at(path, hint))}"
         for name in path.removeprefix("key in ").split(".")[1:]:
             value, hint, prefix = value[name], _inside(hint, name), f"{prefix}{name}."
         if entry:
@@ -136,6 +136,11 @@ def _path(words: list[str]) -> list[str]:
 def _inside(hint: Any, name: str) -> Any:
     """Return the type of what has this name in something of type `hint`; None if nothing has."""
     return types(hint).get(name) if is_section(hint) else (get_args(hint) or (None,))[-1]
+
+
+def _type_at(path: str, hint: Any) -> Any:
+    """Return the type of what lies at a path within something of type `hint`."""
+    return reduce(_inside, path.split(".")[1:], hint)
 
 
 def _nest(path: list[str], value: Any) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-// Several clients of the npm package `eventsource` follow one stream.
+// Clients of the npm package `eventsource`, one for each stream.
 import { EventSource } from "eventsource";
 import { follow, lateRequests } from "./follow.mjs";
 
-const { url, names, clients, longest_retry_ms } = JSON.parse(process.argv[2]);
+const { streams, longest_retry_ms } = JSON.parse(process.argv[2]);
 const answers = [];
 
 async function counted(address, options) {
@@ -18,7 +18,6 @@ globalThis.EventSource = class extends EventSource {
   }
 };
 
-const followers = Array.from({ length: clients }, () => follow({ url, names }));
-const followed = await Promise.all(followers);
+const followed = await Promise.all(streams.map(follow));
 const late = await lateRequests(answers, longest_retry_ms);
 process.stdout.write(JSON.stringify({ followed, answers, late }));

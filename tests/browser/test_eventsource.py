@@ -76,14 +76,8 @@ def test_an_event_source_cut_anywhere_gets_every_event_once_and_stops_at_the_end
         run_id = submit(client, child("oddities", record, stop))
     between.cut_next(random_cuts(random.Random(script)))
     url = f"http://127.0.0.1:{between.port}{stream_path(run_id)}"
-    with Script(
-        script,
-        tmp_path,
-        url=url,
-        names=NAMES,
-        clients=clients,
-        longest_retry_ms=LONGEST_RETRY_MS,
-    ) as following:
+    streams = [{"url": url, "names": NAMES, "closes": True}] * clients
+    with Script(script, tmp_path, streams=streams, longest_retry_ms=LONGEST_RETRY_MS) as following:
         following.until(lambda: not between.cuts_left, "all cuts to be made")
         stop.touch()
         seen = following.result()

@@ -12,7 +12,7 @@ from tests.cli.commands import RUNCAST, Ended, runcast
 from tests.client.scripted import Request, ScriptedServer, answer, frame, stream
 from tests.support.server import clean_environment
 
-RUN = {"run": {"id": "r", "last_seq": 9}}
+RUN = {"run": {"id": "r", "stdin": "agent", "last_seq": 9}}
 
 
 def sent(words: list[str], stdin: bytes = b"", terminal: int | None = None) -> tuple[Ended, Any]:

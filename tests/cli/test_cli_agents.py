@@ -57,22 +57,39 @@ def test_a_transcript_in_a_pipe_is_text_to_read(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dialect", "name"),
+    ("dialect", "name", "error"),
     [
-        ("claude", "claude-2.1.329_api-error.jsonl"),
-        ("codex", "codex-0.169.0_api-error.jsonl"),
-        ("opencode", "opencode-1.18.33_api-error.jsonl"),
+        ("claude", "claude-2.1.329_api-error.jsonl", "error: API Error: 400 mock says no"),
+        ("codex", "codex-0.169.0_api-error.jsonl", "error: mock says no"),
+        ("opencode", "opencode-1.18.33_api-error.jsonl", "error: mock says no"),
     ],
 )
 def test_an_agents_error_is_on_standard_error_and_in_the_exit_code(
-    server: Server, dialect: str, name: str
+    server: Server, dialect: str, name: str, error: str
 ) -> None:
     ended = replay(server, dialect, name)
     assert ended.returncode == 1
-    error, *_, reason = ended.stderr.decode().splitlines()
-    assert error.startswith("error: ")
-    assert reason.startswith("runcast: ")
+    lines = ended.stderr.decode().splitlines()
+    assert lines[-1] == error
+    assert not any(line.startswith("runcast: ") for line in lines)
     assert error.encode() not in ended.stdout
+
+
+def test_a_failure_that_no_event_told_is_explained_at_the_end(server: Server) -> None:
+    ended = replay(server, "claude", "claude-2.1.329_sigterm.jsonl")
+    said = b"runcast: the agent exited without saying how it ended\n"
+    assert (ended.returncode, ended.stderr) == (1, said)
+
+
+def test_a_question_that_nobody_can_answer_is_shown_without_the_commands(server: Server) -> None:
+    ran = replay(server, "claude", "claude-2.1.329_stdio-permission.dialog", "--id", "deaf")
+    read = runcast(server.url, "logs", "deaf")
+    for said in (ran.stderr.decode(), read.stderr.decode()):
+        assert "? May it use Write?\n" in said
+        assert "  nobody can answer: the run takes no input\n" in said
+        assert "approve" not in said
+    refused = runcast(server.url, "approve", "deaf", ASKED)
+    assert refused.returncode == 1
 
 
 def test_a_question_is_shown_where_it_is_read_and_answered_by_what_it_says(
@@ -82,7 +99,10 @@ def test_a_question_is_shown_where_it_is_read_and_answered_by_what_it_says(
     running = start(server.url, words)
     until(lambda: api.list_runs(1, status="running"), "the run to start")
     until(lambda: api.get_run("asks")["pending_approvals"], "the agent to ask")
-    assert b"running (asks)" in runcast(server.url, "ps").stdout
+    listed = runcast(server.url, "ps").stdout.decode().splitlines()
+    [asks] = [line for line in listed if line.startswith("asks ")]
+    assert "running (asks)" in asks
+    assert asks.endswith("  claude: say hello")
 
     answered = runcast(server.url, "approve", "asks")
     assert (answered.returncode, answered.stdout) == (0, f"{ASKED} allowed\n".encode())

@@ -102,7 +102,7 @@ def test_wrong_usage_is_explained(words: list[str], code: int, said: str) -> Non
     ("words", "said"),
     [
         (["--host", "0.0.0.0"], "command line: streaming: host '0.0.0.0': only loopback"),
-        (["--port", "70000"], "command line: streaming.port: expected int <= 65535"),
+        (["--port", "70000"], "command line: streaming.port: expected whole number <= 65535"),
         (["--config", "/nowhere.yaml"], "/nowhere.yaml: No such file or directory"),
     ],
 )
@@ -132,7 +132,7 @@ def test_the_help_tells_what_numbers_and_ends_mean() -> None:
     assert not [name for name, text in shown.items() if "INTEGER" in text or "RANGE" in text]
     for code in ("124", "125", "126", "127", "130", "141"):
         assert f" {code} " in shown["run"]
-    assert "standard input is empty unless --stdin" in shown["run"]
+    assert "Without --stdin and --interactive, a command reads nothing" in shown["run"]
     assert "TIME is how long" in shown["ps"]
     assert "-n, --limit N Show at most this many." in shown["ps"]
 

@@ -129,6 +129,15 @@ def test_an_approval_shows_all_that_is_asked_and_how_to_answer_it() -> None:
     )
 
 
+def test_a_question_that_cannot_be_answered_does_not_say_how() -> None:
+    asking = renderers(None, verbose=False)["approval"]
+    data = {"id": "q", "run_id": "r", "tool": "Write", "input": {}, "state": "pending"}
+    assert [shown.text for shown in asking(data)] == [
+        "? May it use Write?",
+        "  nobody can answer: the run takes no input",
+    ]
+
+
 @pytest.mark.parametrize(
     "asked", [{"command": "rm -rf /\r\x1b[2Kls\u202e"}, "rm -rf /\r\x1b[2Kls\u202e"]
 )

@@ -14,15 +14,16 @@ from tests.support.runs import events, get
 from tests.support.server import RUNCAST, Server, clean_environment
 
 OWNER = {"status", "progress"}  # whose log it is adds these to what the agent says
-COMPLETED = ("completed", "exit", "")
+COMPLETED = ("completed", "exit", None)
+WAITING = ("failed", "agent", "the agent ended while it waited for an answer of sleep")
 # How a run ends that prints the transcript and exits with 0; the others complete.
 ENDS = {
-    "claude-2.1.329_api-error": ("failed", "agent", "mock says no"),
-    "claude-2.1.329_sigterm": ("failed", "agent", "without saying how it ended"),
+    "claude-2.1.329_api-error": ("failed", "agent", "API Error: 400 mock says no"),
+    "claude-2.1.329_sigterm": ("failed", "agent", "the agent exited without saying how it ended"),
     "codex-0.169.0_api-error": ("failed", "agent", "mock says no"),
     "opencode-1.18.33_api-error": ("failed", "agent", "mock says no"),
-    "envelope": ("failed", "agent", "waited for an answer"),
-    "jsonl": ("failed", "agent", "waited for an answer of sleep"),
+    "envelope": WAITING,
+    "jsonl": WAITING,
 }
 assert set(ENDS) <= {transcript.stem for transcript in TRANSCRIPTS}
 
@@ -55,10 +56,10 @@ def test_a_transcript_that_a_command_prints_becomes_the_expected_events(
         timeout=30,
     )
 
-    status, reason, says = ENDS.get(transcript.stem, COMPLETED)
+    status, reason, error = ENDS.get(transcript.stem, COMPLETED)
     run = get(client, transcript.stem)
     assert (run["status"], run["reason"], run["exit_code"]) == (status, reason, 0)
-    assert says in (run["error"] or "")
+    assert run["error"] == error
     assert ran.returncode == (0 if status == "completed" else 1), ran.stderr.decode()
     found = [told(event) for event in events(client, transcript.stem)]
     said = [one for one in found if one[0] not in OWNER and one[1].get("state") != "withdrawn"]

@@ -156,7 +156,35 @@ def test_the_result_is_the_last_word(end, word):
     found, parser = parse("claude", spool_of([line({"type": "result", **end})]))
 
     assert parser.account().word == word
-    assert [kind for kind, _ in found] == ["usage"] + ["error"] * (not word.ok)
+    assert [kind for kind, _ in found] == ["error"] * (not word.ok)
+
+
+def test_a_cost_without_tokens_is_told():
+    end = {"type": "result", "subtype": "success", "total_cost_usd": 0.5}
+
+    assert events_of("claude", end) == [
+        ("usage", {"input_tokens": 0, "output_tokens": 0, "cost_usd": 0.5})
+    ]
+
+
+def test_thinking_that_nobody_can_read_is_known():
+    said = {"role": "assistant", "content": [{"type": "redacted_thinking", "data": "x"}]}
+    found, parser = parse("claude", spool_of([line({"type": "assistant", "message": said})]))
+
+    value = {"type": "redacted_thinking", "data": "x"}
+    assert found == [("custom", {"name": "assistant.redacted_thinking", "value": value})]
+    assert parser.unknown == 0
+
+
+@pytest.mark.parametrize("call", [{}, {"tool_use_id": "t1"}])
+def test_a_question_names_its_tool_call_if_it_has_one(call):
+    asked = {"subtype": "can_use_tool", "tool_name": "Write", "input": {}, **call}
+    ((_, data),) = events_of(
+        "claude", {"type": "control_request", "request_id": "q", "request": asked}
+    )
+
+    assert data.get("tool_call_id") == call.get("tool_use_id")
+    assert ("tool_call_id" in data) == bool(call)
 
 
 def line(value):

@@ -144,4 +144,44 @@ def test_a_turn_speaks_with_its_own_last_message():
     found, parser = parse("codex", spool_of([lines]))
 
     assert parser.account().word == Word(True, "")
-    assert found[-1] == ("usage", {"input_tokens": 0, "output_tokens": 0})
+    assert [kind for kind, _ in found] == ["message", "custom"]
+
+
+def api_error(message, **more):
+    return json.dumps({"type": "error", "error": {"type": "x", "message": message}, **more})
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (api_error("no more credit"), "no more credit"),
+        (api_error(api_error("no more credit")), "no more credit"),
+        (api_error("") + "\n", api_error("") + "\n"),
+        ('{"message": "of no error"}', '{"message": "of no error"}'),
+        ("[1]", "[1]"),
+        ("stream disconnected", "stream disconnected"),
+    ],
+)
+def test_an_error_is_what_the_api_said_not_the_json_it_came_in(message, told):
+    lines = [
+        {"type": "error", "message": message},
+        {"type": "turn.failed", "error": {"message": message}},
+    ]
+    found, parser = parse("codex", spool_of(json.dumps(x).encode() + b"\n" for x in lines))
+
+    assert [data["message"] for _, data in found] == [told, told]
+    assert parser.account().word == Word(False, told)
+
+
+@pytest.mark.parametrize(
+    ("told", "usage"),
+    [
+        ({}, []),
+        ({"output_tokens": 7}, [{"input_tokens": 0, "output_tokens": 7}]),
+        ({"input_tokens": 0}, [{"input_tokens": 0, "output_tokens": 0}]),
+    ],
+)
+def test_no_number_is_made_up_of_tokens_that_were_not_told(told, usage):
+    found = events_of("codex", {"type": "turn.completed", "usage": told})
+
+    assert found == [("usage", data) for data in usage]

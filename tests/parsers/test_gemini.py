@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from runcast.parsers import Word
 from runcast.spool.records import blocks
 from tests.parsers.transcripts import events_of, found_in, new_parser, parse, spool_of
@@ -77,8 +79,25 @@ def test_a_failed_result_is_an_error_and_the_last_word():
     end = {"type": "result", "status": "error", "error": {"type": "x", "message": "API Error"}}
     found, parser = parse("gemini", spool_of([json.dumps(end).encode() + b"\n"]))
 
-    assert [kind for kind, _ in found] == ["usage", "error"]
+    assert found == [("error", {"message": "API Error", "source": "gemini"})]
     assert parser.account().word == Word(False, "API Error")
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ('[API Error: {"error": {"message": "no more credit", "code": 429}}]', "no more credit"),
+        ("[API Error: no more credit]", "[API Error: no more credit]"),
+        ("[API Error: {}]", "{}"),
+        ("", "the agent gave no reason"),
+    ],
+)
+def test_an_error_is_what_the_api_said_not_the_json_it_came_in(message, told):
+    end = {"type": "result", "status": "error", "error": {"message": message}}
+    found, parser = parse("gemini", spool_of([json.dumps(end).encode() + b"\n"]))
+
+    assert found == [("error", {"message": told, "source": "gemini"})]
+    assert parser.account().word == Word(False, told)
 
 
 def test_an_error_in_between_is_no_last_word():

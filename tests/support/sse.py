@@ -5,7 +5,7 @@ import contextlib
 import http.client
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
@@ -88,10 +88,18 @@ def _parse(block: bytes) -> Frame | None:
 
 
 class EventSource:
-    """A client that comes back with the id of the last whole frame until it learns the end."""
+    """A client that comes back with the id of the last whole frame until it learns the end.
+
+    That is a frame of one of the names in `ends`, or 204.
+    """
 
     def __init__(
-        self, port: int, path: str, resume: Literal["header", "query"] = "header", after: int = 0
+        self,
+        port: int,
+        path: str,
+        resume: Literal["header", "query"] = "header",
+        after: int = 0,
+        ends: Collection[str] = ("end",),
     ) -> None:
         self.port = port
         self.frames: list[Frame] = []
@@ -99,6 +107,7 @@ class EventSource:
         self.ended = False
         self._path = path
         self._resume = resume
+        self._ends = ends
 
     def connect(self) -> bool:
         """Read one connection to its end; return whether the end of the run is known now."""
@@ -107,6 +116,8 @@ class EventSource:
             self.ended = connection.status == 204
             for frame in connection.frames():
                 self._take(frame)
+                if self.ended:
+                    break  # a stream of jobs stays open
         return self.ended
 
     def read_all(self, timeout: float = 60) -> list[Frame]:
@@ -127,7 +138,7 @@ class EventSource:
         if frame.id is not None:
             self.frames.append(frame)
             self.last_id = frame.id
-        self.ended = frame.event == "end"
+        self.ended = frame.event in self._ends
 
 
 def stream_path(run_id: str) -> str:

@@ -40,7 +40,8 @@ SUBMISSIONS: list[tuple[Any, str]] = [
     ({"tool": ["grep"]}, "tool"),
     ({"agent": "nobody", "prompt": "hi"}, "agent"),
     ({"agent": "claude", "prompt": "hi", "dialect": "claude"}, "dialect"),
-    ({"external": True}, "external"),
+    ({"external": True, "env": {"A": "b"}}, "env"),
+    ({"external": 1}, "external"),
     ({**GOOD, "comand": 1}, "comand"),
     ({**GOOD, "id": ""}, "id"),
     ({**GOOD, "id": "../x"}, "id"),
@@ -118,7 +119,7 @@ SAID: list[tuple[dict[str, Any], str]] = [
     ({"command": "ls -l"}, 'command: must be a list of words, such as ["ls", "-l"]'),
     ({**GOOD, "timeout": 3}, "timeout: unknown field; did you mean timeout_s?"),
     ({**GOOD, "zzzz": 3}, "zzzz: unknown field"),
-    ({"external": True}, "external: not available yet; give a command"),
+    ({"external": True, **GOOD}, "command: goes with what is executed, not with external: true"),
     ({**GOOD, "stdin": "tty"}, 'stdin: must be "pipe" or {"text": "what the command reads"}'),
     ({**GOOD, "timeout_s": 0}, "timeout_s: must be more than 0 and at most 316224000 seconds"),
     ({**GOOD, "grace_s": -1}, "grace_s: must be between 0 and 316224000 seconds"),
@@ -334,11 +335,3 @@ async def test_the_guard_stands_before_every_route(
     assert await runtime.list(RunFilter(), 10) == []
     listed = {"host": "box.lan", "origin": "https://tools.example"}
     assert (await api.get(RUNS, headers=listed)).status_code == 200
-
-
-async def test_a_retry_key_is_refused_rather_than_ignored(api: httpx2.AsyncClient) -> None:
-    answer = await api.post(RUNS, json={"command": ["true"]}, headers={"Idempotency-Key": "once"})
-
-    assert answer.status_code == 400
-    assert "send an id of your own" in answer.json()["error"]["message"]
-    assert (await api.get(RUNS)).json()["runs"] == []

@@ -9,6 +9,7 @@ from runcast.config import Api, Settings, Sse
 from runcast.core.events import Lines, run_log
 from runcast.core.runs import Run
 from runcast.runtime.runtime import Runtime
+from runcast.stores import ALL_RUNS
 from runcast.wires import WIRES
 from tests.web.live import Live, serving
 
@@ -286,7 +287,7 @@ async def test_draining_ends_open_streams_without_a_closing_frame(live, runtime)
 async def test_what_is_removed_in_front_of_a_slow_client_is_not_passed_over_in_silence(
     live, runtime
 ):
-    follower = runtime.logs.follow_all(0)
+    follower = runtime.logs.follow_where(ALL_RUNS, 0)
     await add_run(runtime, "kept", lines=2)
     await add_run(runtime, "gone")
     await end_run(runtime, "gone")

@@ -39,16 +39,21 @@ def logs(
     are removed, since a command may print what other programs or people sent it. In a pipe or
     file every byte is kept.
     """
-    from runcast.cli.printer import Printer
+    from runcast.cli.printer import Printer, is_answerable
     from runcast.client.follow import follow_pieces
     from runcast.client.http import Client
 
     outputs = {stream: sys.stdout} if stream else {"stdout": sys.stdout, "stderr": sys.stderr}
-    printer = Printer(
-        outputs, exact=raw, coloured=not showing["no_color"], verbose=showing["verbose"]
-    )
     with Client(server) as client:
-        head = client.get_run(run_id)["last_seq"]
+        run = client.get_run(run_id)
+        printer = Printer(
+            outputs,
+            exact=raw,
+            coloured=not showing["no_color"],
+            verbose=showing["verbose"],
+            answerable=is_answerable(run),
+        )
+        head = run["last_seq"]
         if since_seq >= head and not follow:
             return
         for events in follow_pieces(client, run_id, since_seq):

@@ -72,7 +72,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="runcast")
 def cli() -> None:
-    """Run any command, keep everything it says in a durable log, and stream it live."""
+    """Run any command or coding agent, keep all it says in a durable log, and stream it live."""
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:

@@ -32,8 +32,9 @@ _ALIVE = "queued,running"
 def ps(server: str, *, everything: bool, limit: int, as_json: bool) -> None:
     """List the queued and running runs, newest first.
 
-    TIME is how long a run has been running, or ran; its wait in the queue does not count. What
-    asks waits for an answer: see `runcast approve`.
+    TIME is how long a run has been running, or ran; its wait in the queue does not count. COMMAND
+    is an agent's name and the beginning of its prompt. What asks waits for an answer: see `runcast
+    approve`.
     """
     import msgspec
 
@@ -50,7 +51,10 @@ def ps(server: str, *, everything: bool, limit: int, as_json: bool) -> None:
 
 
 def row(run: dict[str, Any], now: float) -> tuple[str, ...]:
-    """Make a run's cells; a command is shown as a shell would take it, without control codes."""
+    """Make a run's cells, without control codes.
+
+    A command is shown as a shell would take it, of an agent its prompt's beginning.
+    """
     ended = now if run["ended_at"] is None else parse_time(run["ended_at"]) / 1e6
     started = None if run["started_at"] is None else parse_time(run["started_at"]) / 1e6
     reason = "" if run["reason"] in (None, "exit", run["status"]) else f" ({run['reason']})"
@@ -60,8 +64,15 @@ def row(run: dict[str, Any], now: float) -> tuple[str, ...]:
         run["status"] + (_asks(run["pending_approvals"]) or reason),
         "" if code is None else str(code),
         "" if started is None else format_duration(ended - started),
-        one_line(join(run["command"] or [])),
+        one_line(_doing(run)),
     )
+
+
+def _doing(run: dict[str, Any]) -> str:
+    who = run["agent"] or run.get("kind")
+    if who is None:
+        return join(run["command"] or [])
+    return ": ".join(filter(None, (who, run.get("prompt_preview"))))
 
 
 def _asks(pending: int) -> str:

@@ -67,10 +67,11 @@ def dress(shown: Shown, look: Look) -> str:
     return f"{text}{reset}\n"
 
 
-def renderers(next_command: Callable[[str], str], *, verbose: bool) -> dict[str, Render]:
+def renderers(next_command: Callable[[str], str] | None, *, verbose: bool) -> dict[str, Render]:
     """Return what shows each event type; types that are not in it are not shown.
 
-    `next_command` makes the command line that answers an approval of its words.
+    `next_command` makes the command line that answers an approval of its words; None where
+    nobody can answer.
     """
     asking: dict[str, Render] = {"approval": partial(_approval, next_command)}
     return RENDERERS | asking | (VERBOSE if verbose else {})
@@ -145,7 +146,7 @@ def _gap(data: Data) -> Iterator[Shown]:
     yield Shown(f"runcast: output is missing: {reason}", "yellow", "stderr")
 
 
-def _approval(next_command: Callable[[str], str], data: Data) -> Iterator[Shown]:
+def _approval(next_command: Callable[[str], str] | None, data: Data) -> Iterator[Shown]:
     tool, state = one_line(_text(data, "tool")), one_line(_text(data, "state"))
     if state != "pending":
         why = one_line(_text(data, "message"))
@@ -154,6 +155,9 @@ def _approval(next_command: Callable[[str], str], data: Data) -> Iterator[Shown]
         return
     yield Shown(f"? May it use {tool}?", "yellow", "stderr")
     yield from question(data)
+    if next_command is None:
+        yield Shown("  nobody can answer: the run takes no input", "yellow", "stderr")
+        return
     words = f"approve {quote(_text(data, 'run_id'))} {quote(one_line(_text(data, 'id')))}"
     yield Shown(f"  yes: {next_command(words)}", "yellow", "stderr")
     yield Shown(f"  no:  {next_command(f'{words} --deny')}", "yellow", "stderr")

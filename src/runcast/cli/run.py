@@ -63,20 +63,22 @@ def run(
 ) -> int:
     """Run a command or an agent and show its output.
 
-    Its standard input is empty unless --stdin is given. Ctrl-C leaves it running; twice within 2
-    seconds cancels it. With --agent, the words are the prompt; with --tool, there are none.
+    Without --stdin and --interactive, a command reads nothing; an agent reads the answers to what
+    it asks. Ctrl-C leaves the run running; twice within 2 seconds cancels it. With --agent, the
+    words are the prompt; with --tool, there are none.
 
     Ends with the command's own exit code; 128 + n for signal n, 124 after the timeout, 127 if
     there is no such command, 126 if it cannot be executed or its folder not be entered, 125 for
     errors of runcast, 141 if nobody reads the output any more, 130 if it was cancelled. An agent
     that failed and ended with 0 gives 1.
     """
-    from runcast.cli.printer import Printer
+    from runcast.cli.printer import Printer, is_answerable
     from runcast.client.http import Client
 
     spec = make_spec(words, **options)
     with Client(server) as client:
-        run_id = client.start_run(spec)["id"]
+        started = client.start_run(spec)
+        run_id = started["id"]
         try:
             if detach:
                 click.echo(run_id)
@@ -84,7 +86,13 @@ def run(
             if options["interactive"]:
                 _say(f"send it text with: {next_command(f'send {run_id} TEXT')}")
             outputs = {"stdout": sys.stdout, "stderr": sys.stderr}
-            printer = Printer(outputs, exact=True, coloured=not no_color, verbose=verbose)
+            printer = Printer(
+                outputs,
+                exact=True,
+                coloured=not no_color,
+                verbose=verbose,
+                answerable=is_answerable(started),
+            )
             with Interrupts(lambda: _ask(run_id), lambda: _cancel(server, run_id)):
                 return _show(client, run_id, printer)
         except Detached:
@@ -108,7 +116,7 @@ def _show(client: "Client", run_id: str, printer: "Printer") -> int:
         printer.flush()
     ended = client.get_run(run_id)
     reason = explain(ended)
-    if reason is not None:
+    if reason not in (None, printer.last_error):
         _say(reason)
     return exit_code(ended)
 

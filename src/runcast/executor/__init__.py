@@ -7,21 +7,28 @@ from contextlib import aclosing, contextmanager, suppress
 from inspect import isawaitable
 from os import PathLike
 from pathlib import Path
-from typing import TypedDict, Unpack
-
-import msgspec
+from typing import Unpack, get_args
 
 from runcast.config import Approvals, RunSettings, Settings, StoreSettings
-from runcast.config_agents import AgentSettings
+from runcast.config_agents import AgentSettings, DialectName
 from runcast.core.errors import BadRequest
 from runcast.core.ids import check_id
-from runcast.executor.session import ExecutionResult, Session, StreamingOptions
-from runcast.executor.tasks import once, uninterrupted
+from runcast.executor.asked import (
+    AgentChoices,
+    Asked,
+    StreamingOptions,
+    checked,
+    checked_agent,
+    checked_options,
+)
+from runcast.executor.session import ExecutionResult, Session
+from runcast.executor.tasks import once, to_its_end, uninterrupted
 from runcast.runtime.submit import RunSpec
-from runcast.wires.activity import Message
+from runcast.wires.activity import Include, Message
 
 __all__ = [
     "AgentChoices",
+    "BadRequest",
     "ExecutionResult",
     "Message",
     "RunCancelled",
@@ -34,16 +41,6 @@ OnEvent = Callable[[Message], Awaitable[None] | None]
 
 FAREWELL_S = 1.0  # how long a cancelled caller still waits for its own callback
 UNASKED_S = 0.001  # how long a question of an agent waits for an answer
-
-
-class AgentChoices(TypedDict, total=False):
-    """How to start an agent: the settings that a server has under `agents.NAME`."""
-
-    driver: str
-    model: str
-    permission_mode: str
-    extra_args: list[str]
-    command: list[str]
 
 
 class RunCancelled(Exception):
@@ -63,8 +60,8 @@ class StreamingExecutor:
     Executions may overlap.
 
     In `folder` every execution leaves its raw output, in a folder of its own whose name begins
-    with the run's id; without it nothing is left on disk. Raises BadRequest for an id that
-    cannot be one.
+    with the run's id; without it nothing is left on disk. Raises BadRequest for an id, an option
+    or a dialect that cannot be one.
     """
 
     def __init__(
@@ -79,8 +76,8 @@ class StreamingExecutor:
         self._work_order_id = check_id(work_order_id, "work_order_id")
         self._run_id = check_id(run_id, "run_id")
         self._on_event = on_event
-        self._options = options or StreamingOptions()
-        self._dialect = dialect
+        self._options = checked_options(options)
+        self._dialect = _known_dialect(dialect)
         self._folder = folder
 
     async def execute(
@@ -100,8 +97,9 @@ class StreamingExecutor:
         before the cancellation goes on; so does an exception of the callback, which is raised.
         Raises BadRequest if the command cannot be run at all.
         """
-        spec = self._spec(cwd, env, timeout)
-        spec.command = [command, *args]
+        asked = checked(command=command, args=args, cwd=cwd, env=env, timeout=timeout)
+        spec = self._spec(asked)
+        spec.command = [asked.command, *asked.args]
         spec.dialect = self._dialect
         return await self._execute(spec, {}, cancel)
 
@@ -122,36 +120,29 @@ class StreamingExecutor:
         whatever its exit code. Nobody is here to be asked: what the agent would need leave for
         is denied, unless its permission mode allows it. All else is as `execute` says.
         """
-        spec = self._spec(cwd, env, timeout)
-        spec.agent = agent
-        spec.prompt = prompt
-        return await self._execute(spec, {agent: _agent(choices)}, cancel)
+        asked = checked(agent=agent, prompt=prompt, cwd=cwd, env=env, timeout=timeout)
+        spec = self._spec(asked)
+        spec.agent, spec.prompt = asked.agent, asked.prompt
+        return await self._execute(spec, {asked.agent: checked_agent(choices)}, cancel)
 
-    def _spec(
-        self, cwd: Folder | None, env: Mapping[str, str] | None, timeout: float | None
-    ) -> RunSpec:
+    def _spec(self, asked: Asked) -> RunSpec:
         return RunSpec(
             id=self._run_id,
             task_id=self._work_order_id,
-            cwd=None if cwd is None else str(Path(cwd).absolute()),
-            env=dict(env or {}),
-            timeout_s=timeout,
+            cwd=None if asked.cwd is None else str(Path(asked.cwd).absolute()),
+            env=asked.env,
+            timeout_s=asked.timeout,
         )
 
     async def _execute(
         self, spec: RunSpec, agents: dict[str, AgentSettings], cancel: asyncio.Event | None
     ) -> ExecutionResult:
         with _folder_of_one(self._folder, self._run_id) as folder:
-            settings = Settings(
-                data_dir=folder,
-                store=StoreSettings(url="memory:"),
-                runs=RunSettings(progress_interval_ms=self._options.progress_interval_ms),
-                approvals=Approvals(expire_s=UNASKED_S),
-                agents=agents,
-            )
-            session = Session(self._options)
+            settings = self._settings(folder, agents)
+            opening = Session.open(settings, spec, self._include())
+            session, cancelled = await to_its_end(opening)
             try:
-                await self._tell_to_its_end(session, settings, spec, cancel or asyncio.Event())
+                await self._tell_to_its_end(session, cancelled, cancel or asyncio.Event())
                 result = await session.result()
             finally:
                 await uninterrupted(session.close())
@@ -159,11 +150,29 @@ class StreamingExecutor:
             raise RunCancelled(self._run_id, result)
         return result
 
+    def _settings(self, folder: str, agents: dict[str, AgentSettings]) -> Settings:
+        return Settings(
+            data_dir=folder,
+            store=StoreSettings(url="memory:"),
+            runs=RunSettings(progress_interval_ms=self._options.progress_interval_ms),
+            approvals=Approvals(expire_s=UNASKED_S),
+            agents=agents,
+        )
+
+    def _include(self) -> Include:
+        return Include(
+            tool_calls=self._options.emit_tool_calls,
+            tool_results=self._options.emit_tool_results,
+            output=self._options.emit_output,
+        )
+
     async def _tell_to_its_end(
-        self, session: Session, settings: Settings, spec: RunSpec, cancel: asyncio.Event
+        self, session: Session, cancelled: asyncio.CancelledError | None, cancel: asyncio.Event
     ) -> None:
+        """Tell what happens; `cancelled` is what already came while the session was opened."""
         try:
-            await uninterrupted(session.start(settings, spec))
+            if cancelled is not None:
+                raise cancelled
             async with once(cancel, session.cancel):
                 await self._tell(session)
         except asyncio.CancelledError:
@@ -183,11 +192,10 @@ class StreamingExecutor:
                     await done
 
 
-def _agent(choices: AgentChoices) -> AgentSettings:
-    try:
-        return msgspec.convert(choices, AgentSettings)
-    except msgspec.ValidationError as error:
-        raise BadRequest("bad_request", str(error)) from None
+def _known_dialect(dialect: str) -> str:
+    if dialect not in get_args(DialectName):
+        raise BadRequest.of("dialect", f"must be one of {', '.join(get_args(DialectName))}")
+    return dialect
 
 
 @contextmanager

@@ -23,15 +23,6 @@ LOOK_S = 0.1  # how often to see whether a run that is to end still has somebody
 KILL_PAUSE_S = 0.01
 
 
-class StreamingOptions(msgspec.Struct, frozen=True):
-    """Which messages to give; errors, file changes, progress and statuses are always given."""
-
-    emit_tool_calls: bool = True
-    emit_tool_results: bool = True
-    emit_output: bool = True
-    progress_interval_ms: float = 5000  # between the `progress_update` messages of an agent
-
-
 class ExecutionResult(msgspec.Struct, frozen=True, kw_only=True):
     """What an execution came to.
 
@@ -56,33 +47,25 @@ class ExecutionResult(msgspec.Struct, frozen=True, kw_only=True):
 class Session:
     """One run in a runtime of its own; `told` is the seq of the last message that was given."""
 
-    def __init__(self, options: StreamingOptions) -> None:
+    def __init__(self, runtime: Runtime, run: Run, include: Include) -> None:
         self.told = 0
-        self._include = Include(
-            tool_calls=options.emit_tool_calls,
-            tool_results=options.emit_tool_results,
-            output=options.emit_output,
-        )
-        self._started = False
-        self._runtime: Runtime
-        self._run: Run
-        self._folder: RunFolder
+        self._runtime = runtime
+        self._run = run
+        self._include = include
+        self._folder = RunFolder(runtime.data_dir.runs / run.key)
 
-    async def start(self, settings: Settings, spec: RunSpec) -> None:
-        """Open the runtime and submit the run; raise BadRequest and leave nothing open."""
-        self._runtime = await Runtime.open(settings)
+    @classmethod
+    async def open(cls, settings: Settings, spec: RunSpec, include: Include) -> "Session":
+        """Open a runtime and submit the run; raise BadRequest and leave nothing open."""
+        runtime = await Runtime.open(settings)
         try:
-            self._run = await self._runtime.submit(spec)
+            return cls(runtime, await runtime.submit(spec), include)
         except BaseException:
-            await self._runtime.close()
+            await runtime.close()
             raise
-        self._folder = RunFolder(self._runtime.data_dir.runs / self._run.key)
-        self._started = True
 
     async def messages(self, after: int = 0) -> AsyncGenerator[Message, None]:
         """Yield the messages after this seq, up to the end of the run's log."""
-        if not self._started:
-            return
         follower = await self._runtime.logs.follow(run_log(self._run.id), after)
         try:
             while not follower.at_end:
@@ -129,8 +112,6 @@ class Session:
 
     async def end(self) -> None:
         """End the run if it has not ended, and return once its processes are gone."""
-        if not self._started:
-            return
         await self.cancel()
         while not (await self._runtime.wait(self._run.id, LOOK_S)).ended:
             if not (await self._runtime.status())["queue"]["running"]:
@@ -148,6 +129,5 @@ class Session:
 
     async def close(self) -> None:
         """End the run if it has not ended, and close the runtime."""
-        if self._started:
-            await self.end()
-            await self._runtime.close()
+        await self.end()
+        await self._runtime.close()

@@ -26,8 +26,8 @@ async def once(event: asyncio.Event, act: Callable[[], Awaitable[None]]) -> Asyn
             task.result()
 
 
-async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
-    """Await something to its end, however often that is cancelled; then raise the cancellation."""
+async def to_its_end(work: Coroutine[Any, Any, T]) -> tuple[T, asyncio.CancelledError | None]:
+    """Await something, however often that is cancelled; return the last cancellation, too."""
     task = asyncio.create_task(work)
     cancellation: asyncio.CancelledError | None = None
     while not task.done():
@@ -35,7 +35,12 @@ async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
             await asyncio.wait([task])
         except asyncio.CancelledError as error:
             cancellation = error
-    result = task.result()
+    return task.result(), cancellation
+
+
+async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
+    """Await something to its end, however often that is cancelled; then raise the cancellation."""
+    result, cancellation = await to_its_end(work)
     if cancellation is not None:
         raise cancellation
     return result

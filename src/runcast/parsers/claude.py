@@ -122,6 +122,10 @@ def _thinking(parser: JsonLines, block: Json, said: _Said) -> Iterable[Draft]:
     return [parser.event("thought", {"text": text(block, "thinking")} | said.origin)]
 
 
+def _unreadable(parser: JsonLines, block: Json, said: _Said) -> Iterable[Draft]:
+    return [parser.custom(f"{said.role}.{kind_of(block)}", block)]
+
+
 def _tool_use(parser: JsonLines, block: Json, said: _Said) -> Iterable[Draft]:
     call_id, tool = text(block, "id"), text(block, "name")
     return [parser.call(call_id, tool, block.get("input"), **said.origin)]
@@ -138,6 +142,7 @@ def _tool_result(parser: JsonLines, block: Json, said: _Said) -> Iterator[Draft]
 BLOCKS: dict[str, Callable[[JsonLines, Json, _Said], Iterable[Draft]]] = {
     "text": _text,
     "thinking": _thinking,
+    "redacted_thinking": _unreadable,
     "tool_use": _tool_use,
     "server_tool_use": _tool_use,
     "mcp_tool_use": _tool_use,
@@ -219,8 +224,9 @@ def _control_request(parser: JsonLines, value: Json) -> Iterable[Draft]:
         "tool": text(asked, "tool_name"),
         "input": asked.get("input"),
         "state": "pending",
-        "tool_call_id": maybe_text(asked, "tool_use_id"),
     }
+    if call_id := maybe_text(asked, "tool_use_id"):
+        data["tool_call_id"] = call_id
     return [parser.event("approval", data)]
 
 
@@ -238,7 +244,7 @@ def _result(parser: JsonLines, value: Json) -> Iterator[Draft]:
     reasons = "; ".join(map(as_text, errors)) if isinstance(errors, list) else as_text(errors)
     ok = subtype == "success" and not failed
     message = result if ok else reasons or result or subtype
-    yield parser.usage(*tokens, cost)
+    yield from parser.usage(*tokens, cost)
     if not ok:
         yield parser.error(message)
     if not parser.state.busy:

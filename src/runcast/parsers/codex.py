@@ -12,6 +12,7 @@ from runcast.parsers.values import (
     maybe_mapping,
     maybe_text,
     objects,
+    reason,
     text,
     whole,
     within,
@@ -143,7 +144,7 @@ def _agent_message(parser: JsonLines, item: Json) -> Iterable[Draft]:
 
 
 def _error(parser: JsonLines, value: Json) -> Iterable[Draft]:
-    return [parser.error(text(value, "message"))]
+    return [parser.error(reason(text(value, "message")))]
 
 
 ITEMS = {"reasoning": _reasoning, "agent_message": _agent_message, "error": _error}
@@ -157,12 +158,12 @@ def _turn_started(parser: JsonLines, value: Json) -> Iterable[Draft]:
 
 def _turn_completed(parser: JsonLines, value: Json) -> Iterator[Draft]:
     usage = maybe_mapping(value, "usage")
-    yield parser.usage(whole(usage, "input_tokens"), whole(usage, "output_tokens"))
+    yield from parser.usage(whole(usage, "input_tokens"), whole(usage, "output_tokens"))
     parser.said(parser.state.spoken, ok=True)
 
 
 def _turn_failed(parser: JsonLines, value: Json) -> Iterable[Draft]:
-    message = text(mapping(value, "error"), "message")
+    message = reason(text(mapping(value, "error"), "message"))
     parser.said(message, ok=False)
     return [parser.error(message)]
 

@@ -192,6 +192,7 @@ class JsonLines:
         text = as_text(content)
         data = {
             "tool_call_id": call_id,
+            **({} if call is None else {"tool": call.tool}),
             "ok": ok,
             "content": text,
             "size": byte_size(text),
@@ -202,12 +203,14 @@ class JsonLines:
 
     def usage(
         self, input_tokens: int | None, output_tokens: int | None, cost_usd: float | None = None
-    ) -> Draft:
-        """Make a `usage` event; what was not told of the tokens is 0, a cost is left out."""
+    ) -> list[Draft]:
+        """Make a `usage` event, in which tokens that were not told are 0; none if nothing was."""
+        if input_tokens is None and output_tokens is None and cost_usd is None:
+            return []
         data: Data = {"input_tokens": input_tokens or 0, "output_tokens": output_tokens or 0}
         if cost_usd is not None:
             data["cost_usd"] = cost_usd
-        return Draft(self.state.time, "usage", data)
+        return [Draft(self.state.time, "usage", data)]
 
     def said(self, text: str, *, ok: bool) -> None:
         """Note the agent's last word on how it ended."""

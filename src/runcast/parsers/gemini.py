@@ -1,5 +1,6 @@
 """What `gemini --output-format stream-json` prints."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 from runcast.core.events import Draft
@@ -10,6 +11,7 @@ from runcast.parsers.values import (
     flag,
     maybe_mapping,
     maybe_text,
+    reason,
     text,
     whole,
     within,
@@ -18,6 +20,7 @@ from runcast.parsers.values import (
 _HELD_BYTES = 32 * 1024  # of a message in the making: every commit carries it
 _CHANGING_TOOLS = frozenset({"write_file", "replace", "edit"})
 _AGENT = "assistant"
+_API_ERROR = re.compile(r"\[API Error: (\{.*\})\]", re.DOTALL)
 
 
 def _message(parser: JsonLines, value: Json) -> Iterator[Draft]:
@@ -64,22 +67,28 @@ def _tool_result(parser: JsonLines, value: Json) -> Iterator[Draft]:
 
 
 def _error(parser: JsonLines, value: Json) -> Iterator[Draft]:
-    message = text(value, "message")
+    message = _reason(text(value, "message"))
     yield from parser.interrupted()
     yield parser.error(message)
 
 
 def _result(parser: JsonLines, value: Json) -> Iterator[Draft]:
     ok, stats = text(value, "status") == "success", maybe_mapping(value, "stats")
-    error = maybe_text(maybe_mapping(value, "error"), "message") or "the agent gave no reason"
+    error = _reason(maybe_text(maybe_mapping(value, "error"), "message"))
+    error = error or "the agent gave no reason"
     tokens = (whole(stats, "input_tokens"), whole(stats, "output_tokens"))
     yield from parser.interrupted()
-    yield parser.usage(*tokens)
+    yield from parser.usage(*tokens)
     if ok:
         parser.said(parser.state.spoken, ok=True)
     else:
         parser.said(error, ok=False)
         yield parser.error(error)
+
+
+def _reason(message: str) -> str:
+    wrapped = _API_ERROR.fullmatch(message)
+    return message if wrapped is None else reason(wrapped[1])
 
 
 class GeminiParser(JsonLines):

@@ -77,7 +77,7 @@ def _step_finish(parser: JsonLines, value: Json) -> Iterable[Draft]:
     part = mapping(value, "part")
     tokens = maybe_mapping(part, "tokens")
     parser.state.busy = maybe_text(part, "reason") == "tool-calls"
-    return [parser.usage(whole(tokens, "input"), whole(tokens, "output"), number(part, "cost"))]
+    return parser.usage(whole(tokens, "input"), whole(tokens, "output"), number(part, "cost"))
 
 
 def _error(parser: JsonLines, value: Json) -> Iterable[Draft]:

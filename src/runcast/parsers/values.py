@@ -113,6 +113,13 @@ def as_text(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
+def reason(message: str) -> str:
+    """Return what an error says, taken out of the JSON that an API answered with if it is that."""
+    while (inner := _inner_message(message)) is not None:
+        message = inner
+    return message
+
+
 def byte_size(text: str) -> int:
     """Count the bytes that a text takes as UTF-8."""
     return len(text) if text.isascii() else len(text.encode())
@@ -123,6 +130,16 @@ def within(text: str, size: int) -> str:
     if len(text) * 4 <= size or byte_size(text) <= size:
         return text
     return text.encode()[:size].decode(errors="ignore")
+
+
+def _inner_message(message: str) -> str | None:
+    try:
+        answer = decode(message.encode())
+    except ValueError:
+        return None
+    error = answer.get("error") if isinstance(answer, dict) else None
+    inner = error.get("message") if isinstance(error, dict) else None
+    return inner if isinstance(inner, str) and inner else None
 
 
 def _is_text_block(value: Any) -> bool:

@@ -1,6 +1,6 @@
 """JSON in and out: answers encoded by msgspec, bodies read as strict JSON."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import msgspec
@@ -10,7 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from runcast.core.events import Event
+from runcast.core.runs import Run, public_run
 from runcast.core.times import format_time
+from runcast.web.once import answer_once
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -41,16 +43,29 @@ class _StrictRequest(Request):
 
 
 class JsonRoute(APIRoute):
-    """A route that reads its body as strict JSON; anything else is answered 400."""
+    """A route that reads its body as strict JSON; anything else is answered 400.
+
+    A request under an `Idempotency-Key` that was answered before gets that answer again.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap the framework's handler so that it meets a strict request."""
         handle = super().get_route_handler()
 
         async def strictly(request: Request) -> Response:
-            return await handle(_StrictRequest(request.scope, request.receive))
+            return await answer_once(_StrictRequest(request.scope, request.receive), handle)
 
         return strictly
+
+
+def show_run(run: Run, status: int = 200, headers: Mapping[str, str] | None = None) -> JsonAnswer:
+    """Answer with a run."""
+    return JsonAnswer({"run": public_run(run)}, status, headers)
+
+
+def accepted(run: Run) -> JsonAnswer:
+    """Answer with a run to which what was asked will happen."""
+    return show_run(run, 202)
 
 
 def public_event(event: Event) -> dict[str, Any]:

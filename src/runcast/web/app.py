@@ -7,11 +7,41 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runcast.core.errors import NotFound
 from runcast.runtime.runtime import Runtime
-from runcast.web import agents, interaction, operations, output, runs, streams
+from runcast.web import (
+    agents,
+    envelopes,
+    external,
+    interaction,
+    jobs,
+    messages,
+    operations,
+    output,
+    processes,
+    runs,
+    streams,
+    workspaces,
+)
 from runcast.web.docs import docs_page
 from runcast.web.guard import Guard
+from runcast.web.once import Turns
 from runcast.web.problems import HANDLERS
+from runcast.web.sockets import Sockets
 from runcast.web.sse import Streams
+
+_SURFACES = (
+    runs,
+    interaction,
+    external,
+    output,
+    streams,
+    messages,
+    envelopes,
+    agents,
+    jobs,
+    processes,
+    workspaces,
+    operations,
+)
 
 
 def create_app(runtime: Runtime) -> ASGIApp:
@@ -26,11 +56,14 @@ def create_app(runtime: Runtime) -> ASGIApp:
         exception_handlers=HANDLERS,
     )
     app.state.runtime = runtime
+    app.state.turns = Turns()
     app.state.streams = Streams(runtime.settings.api.sse)
+    app.state.sockets = Sockets(runtime, app.state.streams)
     app.router.default = _nowhere
-    for surface in (runs, interaction, output, streams, agents, operations):
+    for surface in _SURFACES:
         # Flat, not as nested routers: a wrong method is answered with all methods of its path.
         app.router.routes.extend(surface.router.routes)
+    app.router.routes.extend(app.state.sockets.routes())
     app.add_route("/docs", docs_page(app.openapi), include_in_schema=False)
     auth = runtime.settings.auth
     host = runtime.settings.streaming.host

@@ -56,7 +56,7 @@ class Guard:
         allowed_origins: Collection[str] = (),
         body_bytes: int = BODY_BYTES,
     ) -> None:
-        self._app = app
+        self.app = app
         self._body_bytes = body_bytes
         self._names = [*LOOPBACK_NAMES, *(name.lower() for name in allowed_hosts)]
         self._origins = frozenset(origin.lower().encode() for origin in allowed_origins)
@@ -65,7 +65,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer why not."""
         if scope["type"] not in {"http", "websocket"}:
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         send = _hardened(send)
         try:
@@ -75,7 +75,7 @@ class Guard:
             return
         except ClientDisconnect:
             return
-        await self._app(scope, receive, send)
+        await self.app(scope, receive, send)
 
     async def _admit(self, scope: Scope, receive: Receive) -> Receive:
         headers = _judged_headers(scope)

@@ -5,10 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from runcast.core.runs import public_run
 from runcast.core.times import format_time
+from runcast.runtime.interaction import Said
 from runcast.stores import Approval
-from runcast.web.answers import JsonAnswer, JsonRoute
+from runcast.web.answers import JsonAnswer, JsonRoute, accepted
+from runcast.web.once import Repeatable
 from runcast.web.routes import RunId, WorkingRuntime, problems
 from runcast.web.schemas import ApprovalList, RunAnswer
 from runcast.web.submission import Decision, InputText
@@ -25,13 +26,15 @@ ApprovalId = Annotated[str, Path(description="The approval's id, percent-encoded
     response_description="The run; the text is stored and will be delivered.",
     responses=problems(400, 404, 409),
 )
-async def send_input(run_id: RunId, text: InputText, runtime: WorkingRuntime) -> Response:
+async def send_input(
+    run_id: RunId, text: InputText, runtime: WorkingRuntime, once: Repeatable
+) -> Response:
     """Send text to a run's command, or a further prompt to its agent.
 
     Texts arrive in the order in which they were answered, also across a restart of the server.
     """
-    run = await runtime.send(run_id, text.text, newline=text.newline, eof=text.eof)
-    return JsonAnswer({"run": public_run(run)}, 202)
+    said = Said(text.text, text.newline, text.eof)
+    return accepted(await runtime.send(run_id, said, once(accepted)))
 
 
 @router.get(
@@ -64,7 +67,11 @@ def _public_approval(approval: Approval) -> dict[str, object]:
     responses=problems(400, 404, 409),
 )
 async def answer_approval(
-    run_id: RunId, approval_id: ApprovalId, decision: Decision, runtime: WorkingRuntime
+    run_id: RunId,
+    approval_id: ApprovalId,
+    decision: Decision,
+    runtime: WorkingRuntime,
+    once: Repeatable,
 ) -> Response:
     """Allow or deny what a run's agent asks leave for; the first answer wins.
 
@@ -72,5 +79,5 @@ async def answer_approval(
     cannot be sent, which HTTP clients take for steps in the path. A second answer, or one to what
     has expired or was withdrawn, gets 409.
     """
-    run = await runtime.answer(run_id, approval_id, decision.answer())
-    return JsonAnswer({"run": public_run(run)}, 202)
+    answer = decision.answer()
+    return accepted(await runtime.answer(run_id, approval_id, answer, once(accepted)))

@@ -1,5 +1,6 @@
 """Errors as answers: the one table from what went wrong to an HTTP status and a JSON body."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 
 from runcast.core.errors import (
     BadRequest,
@@ -39,6 +41,25 @@ STATUSES: dict[type[RuncastError], int] = {
 _RETRY_AFTER = {"retry-after": "1"}  # seconds; what is retryable here is over in moments
 _NAMED_FIELDS = 5  # a body of a thousand wrong fields is answered by the first few
 _NAME_CHARACTERS = 100  # field names in messages may be of the client's making
+# Below these paths clients know an error as one text: it begins with the code.
+_TEXT_PATHS = re.compile(r"/api/(processes|workspaces|stats)(/|$)")
+
+
+class _Problem(JsonAnswer):
+    """Says what went wrong, in the shape that clients of the path know."""
+
+    def __init__(
+        self, fault: Mapping[str, Any], status: int, headers: Mapping[str, str] | None
+    ) -> None:
+        super().__init__({"error": fault}, status, headers)
+        self._fault = fault
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if _TEXT_PATHS.match(scope["path"]):
+            text = f"{self._fault['code']}: {self._fault['message']}"
+            self.body = self.render({"error": text})
+            self.headers["content-length"] = str(len(self.body))
+        await super().__call__(scope, receive, send)
 
 
 def problem(error: RuncastError, headers: Mapping[str, str] | None = None) -> JsonAnswer:
@@ -60,7 +81,7 @@ def answer_problem(
     body: dict[str, Any] = {"code": code, "message": message}
     if details is not None:
         body["details"] = details
-    return JsonAnswer({"error": body}, status, headers)
+    return _Problem(body, status, headers)
 
 
 async def _on_error(_request: Request, error: Exception) -> Response:

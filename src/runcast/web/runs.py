@@ -11,11 +11,13 @@ from starlette.responses import Response
 
 from runcast.core.cursor import parse_cursor
 from runcast.core.errors import BadRequest
+from runcast.core.ids import folded
 from runcast.core.limits import LIST_LIMIT, PAGE_EVENTS
 from runcast.core.runs import STATUSES, Run, Source, Status, public_run
 from runcast.core.times import parse_time
 from runcast.stores import RunFilter
-from runcast.web.answers import JsonAnswer, JsonRoute, public_event
+from runcast.web.answers import JsonAnswer, JsonRoute, accepted, public_event, show_run
+from runcast.web.once import Repeatable
 from runcast.web.routes import RunId, WorkingRuntime, problems
 from runcast.web.schemas import EventPage, Removed, RunAnswer, RunList
 from runcast.web.submission import Prune, Submission
@@ -29,14 +31,20 @@ router = APIRouter(prefix="/api/v1", route_class=JsonRoute, tags=["runs"])
 @router.post(
     "/runs",
     status_code=201,
-    response_description="The run, stored and waiting for its turn.",
+    response_description="The run, stored; a command waits for its turn.",
     response_model=RunAnswer,
     responses=problems(400, 409),
 )
-async def submit(submission: Submission, runtime: WorkingRuntime) -> Response:
-    """Queue a command; it starts as soon as there is room."""
-    run = await runtime.submit(submission.spec())
-    return _run(run, 201, {"location": f"/api/v1/runs/{run.id}"})
+async def submit(submission: Submission, runtime: WorkingRuntime, once: Repeatable) -> Response:
+    """Queue a command, which starts as soon as there is room; or add an external run."""
+    if submission.external:
+        spec = submission.external_spec()
+        return _created(await runtime.external.start(spec, once(_created)))
+    return _created(await runtime.submit(submission.spec(), once(_created)))
+
+
+def _created(run: Run) -> JsonAnswer:
+    return show_run(run, 201, {"location": f"/api/v1/runs/{run.id}"})
 
 
 def _statuses(text: str) -> str:
@@ -66,7 +74,7 @@ class Filters(BaseModel):
         return RunFilter(
             statuses=cast("Sequence[Status]", self.status.split(",") if self.status else ()),
             workspace_id=self.workspace or self.workspace_id,
-            task_id=self.task_id,
+            task_id=None if self.task_id is None else folded(self.task_id),
             source=self.source,
             kind=self.type,
             since=None if self.since is None else parse_time(self.since, "since"),
@@ -114,7 +122,7 @@ async def get_run(
     ] = 0,
 ) -> Response:
     """Show a run, at once or when it has ended."""
-    return _run(await (runtime.wait(run_id, wait_s) if wait_s else runtime.get(run_id)))
+    return show_run(await (runtime.wait(run_id, wait_s) if wait_s else runtime.get(run_id)))
 
 
 @router.delete(
@@ -124,9 +132,13 @@ async def get_run(
     response_description="It is gone.",
     responses=problems(400, 404, 409),
 )
-async def delete_run(run_id: RunId, runtime: WorkingRuntime) -> Response:
+async def delete_run(run_id: RunId, runtime: WorkingRuntime, once: Repeatable) -> Response:
     """Remove a run with all its output; its id is never used again."""
-    await runtime.delete(run_id)
+    await runtime.delete(run_id, once(_gone))
+    return _gone()
+
+
+def _gone(_result: object = None) -> Response:
     return Response(status_code=204)
 
 
@@ -144,9 +156,9 @@ async def delete_run(run_id: RunId, runtime: WorkingRuntime) -> Response:
     response_description="The run, which ends in a moment.",
     responses=problems(400, 404, 409),
 )
-async def cancel_run(run_id: RunId, runtime: WorkingRuntime) -> Response:
+async def cancel_run(run_id: RunId, runtime: WorkingRuntime, once: Repeatable) -> Response:
     """Ask a run to end: its processes are asked first, and killed after the grace time."""
-    return _run(await runtime.cancel(run_id), 202)
+    return accepted(await runtime.cancel(run_id, once(accepted)))
 
 
 @router.get(
@@ -186,7 +198,3 @@ async def read_events(
 async def prune(limits: Prune, runtime: WorkingRuntime) -> Response:
     """Remove ended runs beyond the given limits, oldest first."""
     return JsonAnswer({"removed": await runtime.prune(limits.limits())})
-
-
-def _run(run: Run, status: int = 200, headers: dict[str, str] | None = None) -> JsonAnswer:
-    return JsonAnswer({"run": public_run(run)}, status, headers)

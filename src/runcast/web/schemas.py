@@ -46,11 +46,16 @@ class RunShown(Answer):
     id: str
     task_id: str = Field(description="Groups runs.")
     workspace_id: str
-    source: Source = Field(description="`run`: executed by runcast.")
+    source: Source = Field(
+        description="`run`: executed by runcast; `external`: by a client that reports it."
+    )
     command: list[str] | None
     tool: str | None
     agent: str | None
     dialect: str = Field(description="How the output is understood.")
+    stdin: Literal["pipe", "text", "agent"] | None = Field(
+        description="What is read: input that clients send, a fixed text, an agent's answers."
+    )
     status: Status
     reason: Reason | None = Field(description="Why it ended; null before.")
     exit_code: int | None = Field(description="Null if a signal ended it, or nobody knows.")
@@ -69,6 +74,9 @@ class RunShown(Answer):
         None, description="Processes that outlived the command and were ended."
     )
     lost_bytes: int | None = Field(None, description="Output that could not be kept.")
+    kind: str | None = Field(None, description="What its client calls an external run.")
+    prompt_preview: str | None = Field(None, description="The beginning of the prompt.")
+    structured_result: Any = Field(None, description="As its client reported it.")
 
 
 class RunAnswer(Answer):
@@ -100,6 +108,51 @@ class EventPage(Answer):
     events: list[EventShown]
     next_after: int = Field(description="The cursor of the next page.")
     at_end: bool = Field(description="Whether the log had nothing more when it was read.")
+
+
+class Appended(Answer):
+    """The numbers that reported events were given."""
+
+    first_seq: int
+    last_seq: int = Field(description="`first_seq` - 1 if nothing had to be added.")
+
+
+class LinkShown(Answer):
+    """Where something can be seen."""
+
+    url: str
+    label: str = ""
+
+
+class MessageShown(Answer):
+    """A message of the bus."""
+
+    msg_id: str
+    seq: int = Field(description="Its number on the bus: 1, 2, 3 and so on.")
+    content: str
+    body: str = Field(description="The same text.")
+    type: str
+    timestamp: Time
+    project_id: str | None
+    task_id: str | None
+    run_id: str | None
+    parents: list[str]
+    links: list[LinkShown]
+    meta: dict[str, Any]
+
+
+class MessagePage(Answer):
+    """A page of messages, oldest first."""
+
+    messages: list[MessageShown]
+    next_after: int = Field(description="The cursor of the next page.")
+
+
+class Posted(Answer):
+    """A message was posted."""
+
+    msg_id: str
+    timestamp: Time
 
 
 class ApprovalShown(Answer):

@@ -18,9 +18,10 @@ from runcast.core.errors import ConfigError
 from runcast.runtime.runtime import Runtime
 from runcast.web.app import create_app
 from runcast.web.protocol import GuardedProtocol
+from runcast.web.sockets.protocol import SocketProtocol
 
-DRAIN_S = 0.6  # for streams to end at a frame; then who does not read is cut
 BACKLOG = 2048
+MESSAGE_BYTES = 64 * 1024  # of a WebSocket client: it says little more than what it wants
 
 Announce = Callable[[str], None]
 
@@ -28,12 +29,18 @@ Announce = Callable[[str], None]
 class DrainServer(uvicorn.Server):
     """A uvicorn server whose streams end at a frame boundary when it is told to stop."""
 
+    drain_s = 0.6  # for streams to end at a frame; then who does not read is cut
+
     def __init__(self, runtime: Runtime, ready: Callable[[], None] = lambda: None) -> None:
+        ping_s = runtime.settings.api.ws.ping_interval_s
         config = uvicorn.Config(
             create_app(runtime),
             http=GuardedProtocol,
-            ws="websockets-sansio",
-            ws_per_message_deflate=False,
+            ws=SocketProtocol,
+            ws_max_size=MESSAGE_BYTES,
+            ws_ping_interval=ping_s,
+            ws_ping_timeout=ping_s,
+            ws_per_message_deflate=False,  # 64 KiB a connection, and a bomb to defuse
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -64,7 +71,6 @@ class DrainServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen, then say so."""
         await super().startup(sockets)
-        gc.freeze()
         self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -72,13 +78,20 @@ class DrainServer(uvicorn.Server):
         for server in self.servers:
             server.close()
         self._runtime.drain()
+        for opened in self._sockets():
+            opened.shutdown()  # behind whole messages: it closes with 1012
         if self.server_state.tasks:
-            await asyncio.wait(set(self.server_state.tasks), timeout=DRAIN_S)
+            await asyncio.wait(set(self.server_state.tasks), timeout=self.drain_s)
         for connection in list(self.server_state.connections):
             cycle = getattr(connection, "cycle", None)
             if cycle is not None and not cycle.response_complete:
                 connection.transport.abort()
+        for unread in self._sockets():
+            unread.transport.abort()
         await super().shutdown(sockets)
+
+    def _sockets(self) -> list[SocketProtocol]:
+        return [one for one in self.server_state.connections if isinstance(one, SocketProtocol)]
 
 
 def serve(settings: Settings, announce: Announce) -> None:
@@ -99,8 +112,13 @@ async def _serve(
 ) -> None:
     with contextlib.closing(listener):
         runtime = await Runtime.open(settings, open_files)
+
+        def ready() -> None:
+            gc.freeze()
+            announce(address_of(listener))
+
         try:
-            server = DrainServer(runtime, lambda: announce(address_of(listener)))
+            server = DrainServer(runtime, ready)
             await server.serve(sockets=[listener])
         finally:
             await runtime.close()

@@ -4,6 +4,9 @@ import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from math import inf
+from typing import NamedTuple
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -18,12 +21,19 @@ from runcast.wires import Wire
 SEND_BYTES = 65_536  # what one client can have in flight beside its socket buffer
 RETRY_MS = 1_000  # and up to as much again at random, so that clients do not return as one
 SHARED_ENCODINGS = 4  # per batch; every different filter would be one more in memory
-TICKS = 8  # looks at the idle streams per heartbeat interval
+TICKS = 8  # looks at the idle streams per interval of the most talkative
 
 _HEADERS = (
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),
 )
+
+
+class Pace(NamedTuple):
+    """Seconds after which an idle stream says that it lives: by a heartbeat, by a comment."""
+
+    heartbeat_s: float
+    comment_s: float = inf
 
 
 class Streams:
@@ -39,12 +49,26 @@ class Streams:
         """Count the open streams."""
         return len(self._open)
 
+    def __iter__(self) -> Iterator["EventStream"]:
+        """Yield the open streams."""
+        return iter(self._open)
+
     def reserve(self, run_id: str) -> None:
         """Take one of the run's places, to be given back by `release`; raise TooMany."""
         limit = self._settings.max_clients_per_run
         if self._per_run[run_id] >= limit:
             raise TooMany("too_many_clients", f"run {run_id} already has {limit} streams")
         self._per_run[run_id] += 1
+
+    @contextmanager
+    def reserved(self, run_id: str) -> Iterator[None]:
+        """Reserve a place for what is opened inside; give it back if that fails."""
+        self.reserve(run_id)
+        try:
+            yield
+        except BaseException:
+            self.release(run_id)
+            raise
 
     def release(self, run_id: str) -> None:
         """Give a place back."""
@@ -71,8 +95,8 @@ class Streams:
         loop = asyncio.get_running_loop()
         now = loop.time()
         for stream in self._open:
-            stream.keep_alive(now, self._settings)
-        pause = min(self._settings.comment_interval_s, self._settings.heartbeat_interval_s)
+            stream.keep_alive(now)
+        pause = min(min(stream.pace) for stream in self._open)
         self._timer = loop.call_later(pause / TICKS, self._tick)
 
 
@@ -92,9 +116,15 @@ class EventStream(Response):
         wire: Wire,
         run_id: str | None,
         opening: tuple[bytes, int] = (b"", 0),
+        pace: Pace | None = None,
     ) -> None:
-        """Take a first frame, if any, with the floor that it tells of."""
+        """Take a first frame, if any, with the floor that it tells of.
+
+        Without a pace of its own the stream keeps that of `api.sse`.
+        """
+        sse = runtime.settings.api.sse
         self.run_id = run_id
+        self.pace = pace or Pace(sse.heartbeat_interval_s, sse.comment_interval_s)
         self.background = None
         self._runtime = runtime
         self._streams = streams
@@ -126,17 +156,26 @@ class EventStream(Response):
             self._streams.leave(self)
             self._follower.close()
 
-    def keep_alive(self, now: float, settings: Sse) -> None:
+    def keep_alive(self, now: float) -> None:
         """Have a heartbeat sent if one is due; what is sent anyway counts as a comment."""
-        if now - self._heartbeat_at >= settings.heartbeat_interval_s:
+        if now - self._heartbeat_at >= self.pace.heartbeat_s:
             self._heartbeat_at = self._comment_at = now
             self._due = self._wire.heartbeat()
-        elif now - self._comment_at >= settings.comment_interval_s:
+        elif now - self._comment_at >= self.pace.comment_s:
             self._comment_at = now
             self._due = self._wire.comment()
         else:
             return
         self._follower.nudge()
+
+    @property
+    def _over(self) -> bool:
+        return self._gone or self._runtime.draining
+
+    def _turn_to(self, follower: Follower) -> None:
+        """Read by another follower from now on."""
+        self._follower.close()
+        self._follower = follower
 
     async def _run(self, send: Send) -> None:
         headers = [(b"content-type", self._wire.media_type.encode()), *_HEADERS]
@@ -148,7 +187,7 @@ class EventStream(Response):
 
     async def _pump(self, send: Send) -> None:
         follower = self._follower
-        while not (self._gone or self._runtime.draining):
+        while not self._over:
             after = follower.cursor
             batches = await follower.take()
             if batches:
@@ -159,9 +198,7 @@ class EventStream(Response):
             elif follower.at_end:
                 await self._close(send)
                 return
-            if self._due:
-                due, self._due = self._due, b""
-                await send({"type": "http.response.body", "body": due, "more_body": True})
+            await self._send_due(send)
 
     def _gap(self, after: int, batch: Batch) -> bytes:
         """Say once of each removal that it took something the client had not seen yet."""
@@ -190,6 +227,11 @@ class EventStream(Response):
             track = self._follower.track
             frame = self._wire.closing(self.run_id, track.head, deleted=track.deleted)
             await self._send(send, [frame])
+
+    async def _send_due(self, send: Send) -> None:
+        if self._due:
+            due, self._due = self._due, b""
+            await send({"type": "http.response.body", "body": due, "more_body": True})
 
     async def _send(self, send: Send, parts: list[bytes]) -> None:
         if self._fresh and any(parts):

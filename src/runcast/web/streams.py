@@ -15,8 +15,8 @@ from runcast.core.events import EVENT_TYPES, run_log
 from runcast.core.limits import READ_BYTES
 from runcast.runtime.follow import Follower
 from runcast.runtime.runtime import Runtime
-from runcast.runtime.submit import DEFAULT_WORKSPACE
-from runcast.stores import Store
+from runcast.stores import Selection
+from runcast.web.positions import begin_where
 from runcast.web.routes import AnyRuntime, RunId, problems
 from runcast.web.sse import DrainingNotice, EventStream, Streams
 from runcast.wires import WIRES, Keep, Numbering, Wire, new_wire, split_names
@@ -60,7 +60,7 @@ class RunStreamQuery(StreamQuery):
 class AllStreamQuery(StreamQuery):
     """What the stream of all runs takes."""
 
-    workspace: str = Field(DEFAULT_WORKSPACE, description="Only runs of this workspace.")
+    workspace: str | None = Field(None, description="Only runs of this workspace; else all.")
     strict: bool = Field(False, description="Answer 410 instead of beginning with `gap`.")
 
 
@@ -78,25 +78,14 @@ async def stream_all(
 ) -> Response:
     """Stream the events of every run, new ones at once; ids are positions. It never ends."""
     wire = query.wire("position")
-    if query.workspace != DEFAULT_WORKSPACE:
-        raise _unknown("workspace", query.workspace, [DEFAULT_WORKSPACE])
-    cursor = _cursor(query.after, last_event_id)
+    cursor = start_of(query.after, last_event_id)
     if runtime.draining:
         return DrainingNotice(wire.media_type)
-    positions = await runtime.store.positions()
-    start = positions.head if cursor is None else cursor
-    if start > positions.head:
-        raise _ahead(positions.head)
-    opening = (b"", 0)
-    if start < positions.floor:
-        first = await _first_position(runtime.store, start, positions.head)
-        if query.strict:
-            gap = {"after": start, "first": first, "reason": "retention"}
-            raise Gone("gap", f"events after {start} have been removed", gap)
-        opening = (wire.gap(start, first, "retention"), positions.floor)
-        start = first - 1
-    follower = runtime.logs.follow_all(start)
-    return EventStream(runtime, _open_streams(request), follower, wire, None, opening)
+    if query.workspace:
+        await runtime.workspaces.of(query.workspace, "workspace")
+    selection = Selection(workspace_id=query.workspace or None)
+    follower, opening = await begin_where(runtime, selection, cursor, wire, strict=query.strict)
+    return EventStream(runtime, open_streams(request), follower, wire, None, opening)
 
 
 @router.get(
@@ -116,46 +105,42 @@ async def stream_run(
     wire = query.wire("seq")
     if runtime.draining:
         return DrainingNotice(wire.media_type)
-    streams = _open_streams(request)
-    streams.reserve(run_id)
-    try:
-        follower = await _begin(runtime, run_id, query, last_event_id)
-    except BaseException:
-        streams.release(run_id)
-        raise
+    streams = open_streams(request)
+    with streams.reserved(run_id):
+        cursor = start_of(query.after or "0", last_event_id)
+        if query.tail is not None and not last_event_id:
+            cursor = await _before_last(runtime, run_id, query.tail, query.keep())
+        follower = await begin(runtime, run_id, cursor)
     if follower.cursor > follower.track.head:
-        # It has the closing frame, too: 204 is what stops an EventSource.
-        follower.close()
-        streams.release(run_id)
-        return Response(status_code=204)
+        return nothing_more(streams, follower, run_id)
     return EventStream(runtime, streams, follower, wire, run_id)
 
 
-async def _begin(
-    runtime: Runtime, run_id: str, query: RunStreamQuery, last_event_id: str | None
-) -> Follower:
-    """Follow a run from where the client says; raise BadRequest, NotFound or Gone."""
-    cursor = _cursor(query.after or "0", last_event_id)
+async def begin(runtime: Runtime, run_id: str, cursor: int | None) -> Follower:
+    """Follow a run from a cursor, None for now; raise NotFound, or Gone beyond its end."""
     follower = await runtime.logs.follow(run_log(run_id), 0)
-    try:
-        track = follower.track
-        if query.tail is not None and not last_event_id:
-            cursor = await _before_last(runtime, run_id, query.tail, query.keep())
-        follower.cursor = track.head if cursor is None else cursor
-        if follower.cursor > track.head + track.sealed:
-            raise _ahead(track.head)
-    except BaseException:
+    track = follower.track
+    follower.cursor = track.head if cursor is None else cursor
+    if follower.cursor > track.head + track.sealed:
         follower.close()
-        raise
+        raise _ahead(track.head)
     return follower
 
 
-def _open_streams(request: Request) -> Streams:
+def nothing_more(streams: Streams, follower: Follower, run_id: str) -> Response:
+    """Answer who has everything: 204 is what stops an EventSource."""
+    follower.close()
+    streams.release(run_id)
+    return Response(status_code=204)
+
+
+def open_streams(request: Request) -> Streams:
+    """Return the open streams of the server."""
     streams: Streams = request.app.state.streams
     return streams
 
 
-def _cursor(after: str | None, last_event_id: str | None) -> int | None:
+def start_of(after: str | None, last_event_id: str | None) -> int | None:
     """Return where to begin, None for now; what a client resumes with beats what it asks for."""
     if last_event_id:
         return parse_cursor(last_event_id, "Last-Event-ID")
@@ -175,12 +160,6 @@ def _unknown(field: str, value: str, known: Collection[str]) -> BadRequest:
 
 def _ahead(head: int) -> Gone:
     return Gone("cursor_ahead", f"the newest event is {head}", {"last": head})
-
-
-async def _first_position(store: Store, after: int, head: int) -> int:
-    """Return the position of the first event after `after` that is still kept."""
-    batches = await store.read_all(after, 1)
-    return max(batches[0].first_position, after + 1) if batches else head + 1
 
 
 async def _before_last(runtime: Runtime, run_id: str, count: int, keep: Keep) -> int:

@@ -6,7 +6,7 @@ be is the runtime's to say.
 
 import difflib
 from contextlib import suppress
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from pydantic import (
@@ -24,6 +24,7 @@ from runcast.core.errors import BadRequest
 from runcast.core.limits import MAX_POSITION
 from runcast.core.times import parse_duration
 from runcast.runtime.approvals import Answer
+from runcast.runtime.external import ExternalSpec
 from runcast.runtime.retention import PruneLimits
 from runcast.runtime.submit import RunSpec
 
@@ -80,13 +81,20 @@ def _duration(value: object, info: ValidationInfo) -> float | None:
 
 
 def _storable(value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    if fault := fault_of_json(value):
+        raise _named(info, fault)
+    return value
+
+
+def fault_of_json(value: object) -> str:
+    """Say why free JSON cannot be stored; an empty text if it can."""
     if _is_deeper(value, MAX_NESTING):
-        raise _named(info, f"must not be nested deeper than {MAX_NESTING} levels")
+        return f"must not be nested deeper than {MAX_NESTING} levels"
     try:
         msgspec.msgpack.encode(value)
     except OverflowError:
-        raise _named(info, "whole numbers must fit 64 bits") from None
-    return value
+        return "whole numbers must fit 64 bits"
+    return ""
 
 
 def _is_deeper(value: object, levels: int) -> bool:
@@ -118,14 +126,11 @@ class Body(BaseModel):
     """A request body: types as they are, and no field that nobody reads."""
 
     model_config = _STRICT
-    not_yet: ClassVar[frozenset[str]] = frozenset()
 
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown_fields(cls, body: Any) -> Any:
         for name in body if isinstance(body, dict) else ():
-            if name in cls.not_yet:
-                raise BadRequest.of(name, "not available yet; give a command")
             if name not in cls.model_fields:
                 meant = difflib.get_close_matches(name, cls.model_fields, 1)
                 hint = f"; did you mean {meant[0]}?" if meant else ""
@@ -141,10 +146,11 @@ class StdinText(BaseModel):
     text: str
 
 
-class Submission(Body):
-    """What to run: a command, a tool or an agent."""
+_OF_EXTERNAL = {"id", "task_id", "workspace_id", "metadata"}
 
-    not_yet = frozenset({"external"})
+
+class Submission(Body):
+    """What to run: a command, a tool or an agent; or an external run, which its client reports."""
 
     command: Annotated[Words | None, BeforeValidator(_words)] = Field(
         None, description="The program and its arguments; no shell is involved."
@@ -155,6 +161,11 @@ class Submission(Body):
         None, description="Instead of `command`: an agent of `/api/v1/agents`."
     )
     prompt: str | None = Field(None, description="What the agent is asked to do.")
+    external: bool = Field(
+        False,
+        description="Instead of `command`: nothing is executed; what happens is posted to the "
+        "run's `events`. Only `id`, `task_id`, `workspace_id` and `metadata` go with it.",
+    )
     id: Id | None = Field(None, description="The run's id; made by the server if absent.")
     dialect: str | None = Field(
         None,
@@ -162,12 +173,12 @@ class Submission(Body):
         "have their own.",
     )
     cwd: str | None = Field(
-        None, description="An absolute path; the folder the server was started in if absent."
+        None, description="An absolute path; the workspace's `rootPath` if absent."
     )
     env: dict[str, str] = Field(
         {}, description="Added to the server's environment; never stored in the database or shown."
     )
-    workspace_id: str = Field("default", description="There is only this one for now.")
+    workspace_id: str = Field("default", description="The workspace that it belongs to.")
     task_id: Id | None = Field(None, description="Groups runs; the run's id if absent.")
     timeout_s: SomeSeconds = Field(None, description="When to end the run; never if absent.")
     grace_s: Seconds = Field(None, description="From asking the processes to end to killing them.")
@@ -182,11 +193,18 @@ class Submission(Body):
     metadata: Free = Field({}, description="Kept with the run and given back.")
 
     def spec(self) -> RunSpec:
-        """Return what the runtime is asked for."""
-        fields = self.model_dump(exclude={"stdin"})
+        """Return what the runtime is asked to execute."""
+        fields = self.model_dump(exclude={"stdin", "external"})
         if isinstance(self.stdin, StdinText):
             return RunSpec(**fields, stdin="text", stdin_text=self.stdin.text)
         return RunSpec(**fields, stdin=self.stdin)
+
+    def external_spec(self) -> ExternalSpec:
+        """Return what the runtime is asked to keep for a client; raise BadRequest."""
+        for name, field in type(self).model_fields.items():
+            if name not in {"external", *_OF_EXTERNAL} and getattr(self, name) != field.default:
+                raise BadRequest.of(name, "goes with what is executed, not with external: true")
+        return ExternalSpec(**self.model_dump(include=_OF_EXTERNAL))
 
 
 class InputText(Body):

@@ -1,0 +1,53 @@
+"""schemathesis against a real server: what `/openapi.json` promises holds for made-up requests."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.suites import SCHEMATHESIS, tell
+from tests.support.server import Server, clean_environment
+
+pytestmark = [pytest.mark.conformance, pytest.mark.needs("schemathesis")]
+
+CONFIG = Path(__file__).parent / "openapi" / "schemathesis.toml"
+LIMIT_S = 1800
+# The whole PATH: whatever is made up, nothing else can be executed by name.
+PROGRAM = "true"
+
+
+def test_made_up_requests_are_answered_as_the_description_says(
+    make_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / PROGRAM).symlink_to(str(shutil.which(PROGRAM)))
+    server = make_server(
+        PATH=str(programs), RUNCAST__TOOLS__nothing=json.dumps({"command": [PROGRAM]})
+    )
+    done = subprocess.run(
+        [SCHEMATHESIS, "--config-file", CONFIG, "run", f"{server.url}/openapi.json", "--no-color"],
+        cwd=tmp_path,
+        env=clean_environment({"PYTHONPATH": str(CONFIG.parent)}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=LIMIT_S,
+    )
+    print(done.stdout)
+    tell(f"schemathesis: {summary(done.stdout)}")
+    assert done.returncode == 0
+    assert "Traceback" not in server.output.read_text()
+
+
+def summary(printed: str) -> str:
+    """Return the figures at the end of what schemathesis prints, and how to get them again."""
+    figures = ("Tested", "Seed")
+    cases = re.search(r"^Test cases:\n +(.+)$", printed, re.MULTILINE)
+    found = (re.search(rf"^ *{name}: (.+)$", printed, re.MULTILINE) for name in figures)
+    said = [match[0].strip() for match in found if match]
+    return "; ".join([cases[1] if cases else "no cases", *said])
