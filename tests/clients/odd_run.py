@@ -11,8 +11,9 @@ import httpx2
 
 from tests.children.oddities import rounds
 from tests.clients.cutting import Cutter
+from tests.clients.streams import read_log
 from tests.clients.wires_checker import Log
-from tests.support.runs import events, get, submit
+from tests.support.runs import submit
 from tests.support.waiting import until
 
 EVENTS = 1_000
@@ -52,7 +53,7 @@ class OddRun:
 
     def log(self) -> Log:
         """Return the log of the run once it has ended; it has each line as one event."""
-        log = Log(get(self._client, self.id), events(self._client, self.id))
+        log = read_log(self._client, self.id)
         said = [event["data"]["text"] for event in log.events if event["type"] == "output"]
         assert said == self._lines.read_bytes().decode(errors="replace").split("\n")[:-1]
         return log

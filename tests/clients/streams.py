@@ -1,9 +1,13 @@
-"""The streams and sockets of one run that the tests follow, by the wire that they speak."""
+"""The streams and sockets of one run that the tests follow, and the log that they tell of."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import httpx2
+
 from runcast.core.events import EVENT_TYPES
+from tests.clients.wires_checker import Log
+from tests.support.runs import events, get
 
 # Every name by which an event may come on any stream: a client that asks for all of them on each
 # shows what should not be there.
@@ -72,3 +76,9 @@ def activity_socket(run_id: str, port: int, **options: Any) -> Socket:
 def native_socket(run_id: str, port: int) -> Socket:
     """Return a socket for the events of a run as they are in its log."""
     return activity_socket(run_id, port, format="native")._replace(wire="native")
+
+
+def read_log(client: httpx2.Client, run_id: str) -> Log:
+    """Return the log of a run, page by page, without any stream."""
+    process = client.get(f"/api/processes/{run_id}").json()["process"]
+    return Log(get(client, run_id) | {"type": process["type"]}, events(client, run_id))

@@ -19,10 +19,11 @@ from tests.clients.streams import (
     activity_socket,
     envelope_socket,
     native_socket,
+    read_log,
     streams_of,
 )
-from tests.clients.wires_checker import Log, Told, fault, told_by
-from tests.support.runs import events, get, submit
+from tests.clients.wires_checker import Told, fault, told_by
+from tests.support.runs import submit
 from tests.support.server import Server
 from tests.support.waiting import until
 
@@ -168,7 +169,7 @@ def watch(server: Server, api: httpx2.Client, scene: Scene) -> dict[str, list[To
         reading: list[Future[list[Told]]] = [pool.submit(read) for read in readers]
         until(lambda: is_watched(api, len(streams)), "all streams to be open")
         scene.play()
-        wires = [watched.wire for watched in (*streams, *sockets)]
+        wires = [stream.wire for stream in streams] + [socket.wire for socket in sockets]
         return dict(zip(wires, [one.result() for one in reading], strict=True))
 
 
@@ -182,7 +183,7 @@ def test_every_wire_tells_of_the_same_log(
 ) -> None:
     scene = start(client, tmp_path)
     told = watch(server, client, scene)
-    log = Log(get(client, scene.run_id), events(client, scene.run_id))
+    log = read_log(client, scene.run_id)
     assert {wire: fault(wire, log, messages) for wire, messages in told.items()} == dict.fromkeys(
         told, ""
     )

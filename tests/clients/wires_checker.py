@@ -11,7 +11,7 @@ from tests.support.sse import Frame
 
 
 class Log(NamedTuple):
-    """A run and its events, as the API shows them."""
+    """A run, its `type` as a process, and its events, as the API shows them."""
 
     run: Json
     events: Sequence[Json]
@@ -47,10 +47,14 @@ class _Due(NamedTuple):
 
 
 def _due(wire: Wire, log: Log) -> Iterator[_Due]:
+    # Of a run that only envelopes made, its agent says how it ended.
+    speaks_for_itself = any(wire.verbatim in event["data"] for event in log.events)
     for event in log.events:
         number = event[wire.number] if wire.number else None
         if wire.verbatim in event["data"]:
             yield _Due("message", event["data"][wire.verbatim], number, event["seq"], exact=True)
+        elif speaks_for_itself and event["type"] == "status":
+            continue
         elif (row := wire.rows.get(kind(event))) is not None:
             data = _filled({**wire.always, **row.fields}, Said(event, log.run))
             yield _Due(row.name, data, number, event["seq"])

@@ -66,11 +66,6 @@ def run(name: str) -> Value:
     return lambda said: said.run[name]
 
 
-def actor(said: Said) -> Any:
-    """Say who speaks in a run."""
-    return said.run["agent"] or said.run["tool"] or "command"
-
-
 def text(name: str) -> Value:
     """Take a field as text: what is none becomes JSON."""
     return lambda said: _text(said.event["data"].get(name))
@@ -151,7 +146,7 @@ ENVELOPES = Wire(
     },
     {
         "taskId": run("task_id"),
-        "agentId": actor,
+        "agentId": run("type"),
         "sequenceNumber": event("seq"),
         "timestamp": event("time"),
     },
@@ -170,7 +165,7 @@ JOBS = Wire(
         "ended": _row_of(
             "complete",
             jobId=run("id"),
-            toolId=actor,
+            toolId=run("type"),
             projectId=run("workspace_id"),
             status=get("status"),
             exitCode=get("exit_code"),

@@ -26,9 +26,7 @@ LIMIT_S = 600
 Case = Mapping[str, Any]
 
 
-def test_no_core_case_of_autobahn_fails(
-    make_server: Callable[..., Server], tmp_path: Path
-) -> None:
+def test_no_core_case_of_autobahn_fails(make_server: Callable[..., Server], tmp_path: Path) -> None:
     server = make_server(RUNCAST__TESTING__ECHO="true")
     cases = fuzz(f"ws://127.0.0.1:{server.port}/__echo", tmp_path)
     counts = Counter(case["behavior"] for case in cases.values())

@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from base64 import b64decode
 from itertools import product
 
@@ -16,8 +17,10 @@ from runcast.parsers import PARSERS, new_parser, open_line
 from runcast.spool.cri import PART_BYTES
 from runcast.spool.records import blocks
 from tests.parsers.transcripts import (
+    START_NS,
     TRANSCRIPTS,
     dialect_of,
+    events_of,
     expected,
     expected_unknown,
     found_in,
@@ -279,3 +282,36 @@ def call(call_id, tool=b"Bash"):
 def start(name):
     message = b'{"type":"message_start","message":{"id":"%b"}}' % name
     return b'{"type":"stream_event","parent_tool_use_id":"%b","event":%b}\n' % (name, message)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"[" + b"1," * 300_000 + b"1]", b"[" + b"{}," * 300_000 + b"{}]"],
+    ids=["numbers", "objects"],
+)
+def test_a_line_of_very_many_parts_is_kept_as_the_text_that_it_is(content):
+    line = b'{"type":"assistant","message":{"content":%b}}' % content
+    begun = time.process_time()
+    (found,), parser = parse("claude", spool_of([line + b"\n"]))
+
+    assert found == ("output", {"stream": "stdout", "text": line.decode()})
+    assert parser.unknown == 1
+    assert time.process_time() - begun < 1
+
+
+def test_a_line_that_would_be_very_many_events_is_one():
+    blocks = [{"type": "text", "text": "x"}] * 2_000
+    line = {"type": "assistant", "message": {"content": blocks}}
+    ((kind, data),) = events_of("claude", line)
+    assert (kind, data) == ("custom", {"name": "assistant", "value": line})
+
+
+def test_a_gap_after_a_restart_has_the_time_of_the_record_before_it():
+    spool = spool_of([b"one\n"])
+    parser = new_parser("lines")
+    parser.feed(blocks(spool))
+    again = new_parser("lines")
+    again.restore(parser.save(), ())
+
+    (gap,) = again.feed(blocks(b"torn\n"))
+    assert (gap.type, gap.time) == ("gap", (START_NS + 1_000_000) // 1_000)

@@ -38,6 +38,12 @@ def test_claude_s_result_is_its_last_word_unless_it_goes_on(lines, word):
     assert parser.account().word == word
 
 
+def test_codex_s_turn_that_began_and_did_not_end_has_no_last_word():
+    turns = [{"type": "turn.completed"}, {"type": "turn.started"}]
+    _, parser = parse("codex", spool(*turns))
+    assert parser.account().word is None
+
+
 def test_opencode_s_end_between_two_steps_is_a_failure():
     step = {"type": "step_finish", "part": {"reason": "tool-calls"}}
     _, parser = parse("opencode", spool(step))

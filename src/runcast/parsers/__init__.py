@@ -53,9 +53,6 @@ class Saved(msgspec.Struct, frozen=True):
     state: bytes
 
 
-NOTHING = Saved({}, b"")
-
-
 class Parser(Protocol):
     """Turns the records of one run into drafts, in order.
 

@@ -153,6 +153,7 @@ _OTHER_ITEMS = frozenset({"todo_list", "plan"})
 
 def _turn_started(parser: JsonLines, value: Json) -> Iterable[Draft]:
     parser.state.spoken = ""
+    parser.state.word = None  # what an earlier turn ended with was not the last word
     return keep(parser, value)
 
 

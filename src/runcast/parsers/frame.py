@@ -17,6 +17,7 @@ Reader = Callable[[Any, Json], Iterable[Draft]]
 
 # What is remembered of a run goes into every commit, so it is bounded.
 _OPEN_CALLS = 200
+_DRAFTS_OF_A_LINE = 1_000  # more are one `custom`: they would all be one commit
 _OPEN_MESSAGES = 20
 _NAME_CHARS = 200
 _NOTE_CHARS = 500  # longer, it is forgotten: a part of an id or a path is a wrong one
@@ -258,13 +259,14 @@ class JsonLines:
             entries.extend(self.plain(line))
             return
         reader = self.readers.get(kind_of(value))
-        before = len(entries)
         try:
             if reader is not None:
-                entries.extend(reader(self, value))
-                return
-        except Exception:  # noqa: BLE001 - formats drift, and no line may end the run's log
-            del entries[before:]
+                drafts = list(reader(self, value))
+                if len(drafts) <= _DRAFTS_OF_A_LINE:
+                    entries.extend(drafts)
+                    return
+        except Exception:  # noqa: BLE001, S110 - formats drift; no line may end the run's log
+            pass
         entries.extend(self.strange(kind_of(value), value))
 
 

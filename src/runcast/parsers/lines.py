@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from runcast.core.events import Draft, Entry
-from runcast.parsers import NOTHING, Account, Saved
+from runcast.parsers import Account, Saved
 from runcast.parsers.outputs import outputs
 from runcast.spool.records import Block, Broken
 
@@ -39,8 +39,10 @@ class LinesParser:
         return None
 
     def save(self) -> Saved:
-        """Return that there is nothing to be saved."""
-        return NOTHING
+        """Return the time of the last record, which a gap behind it will have."""
+        return Saved({}, str(self._time).encode())
 
     def restore(self, saved: Saved, blocks: Iterable[Block | Broken]) -> None:
-        """Go on without anything."""
+        """Go on from that time; no line was open."""
+        del blocks
+        self._time = int(saved.state) if saved.state.isdigit() else 0

@@ -10,6 +10,8 @@ Json = dict[str, Any]
 
 # A value is encoded again for the log and for every client, each with a recursion limit.
 _MAX_DEPTH = 200
+# A line of so many parts would take the server seconds, and some GB of memory.
+_MAX_PARTS = 200_000
 _MAX_WHOLE = 2**53  # beyond it, JavaScript's numbers leave some out
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]").search
 _LONE = re.compile("[\ud800-\udfff]")
@@ -23,6 +25,8 @@ class Unreadable(ValueError):
 
 def decode(line: bytes) -> Any:
     """Decode one JSON value; raise ValueError for what is none or what the log cannot keep."""
+    if len(line) > _MAX_PARTS and line.count(b",") + line.count(b"[") > _MAX_PARTS:
+        raise ValueError("too many parts")
     try:
         value = _decode(line)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):

@@ -11,12 +11,11 @@ from msgspec.structs import replace
 from runcast import __version__
 from runcast.config import Settings
 from runcast.core.errors import Conflict, Unavailable
-from runcast.core.events import Draft, run_log
+from runcast.core.events import run_log
 from runcast.core.once import Once, mapped
 from runcast.core.runs import Run, Status
 from runcast.core.times import format_time, parse_duration
 from runcast.runtime.approvals import Answer
-from runcast.runtime.catalogue import list_agents, list_tools
 from runcast.runtime.clock import now
 from runcast.runtime.data_dir import DataDir, absolute
 from runcast.runtime.envelopes import Envelopes
@@ -32,7 +31,7 @@ from runcast.runtime.reported import ReportedOutput
 from runcast.runtime.retention import PruneLimits, clear, prune, remove
 from runcast.runtime.silence import Silence
 from runcast.runtime.submit import Defaults, RunSpec, submit
-from runcast.runtime.upkeep import Work, forget_answers, keep_up
+from runcast.runtime.upkeep import Work, append_ticks, forget_answers, keep_up
 from runcast.runtime.workspaces import Workspaces
 from runcast.spool.folder import RunFolder
 from runcast.stores import Approval, RunFilter, Store
@@ -100,7 +99,8 @@ class Runtime:
         self._queue.start()
         works = [keep_up(self._works())]
         if self.settings.testing.append_interval_ms is not None:
-            works.append(self._append_between(self.settings.testing.append_interval_ms / 1000))
+            pause_s = self.settings.testing.append_interval_ms / 1000
+            works.append(append_ticks(self.store, self._queue.executions, pause_s))
         self._tasks = [asyncio.create_task(work) for work in works]
 
     def drain(self) -> None:
@@ -225,14 +225,6 @@ class Runtime:
         """Return where a blob of a run is kept; raise NotFound."""
         return find_blob(self._folder(run), blob_id)
 
-    def tools(self) -> Sequence[dict[str, Any]]:
-        """List the tools that can be run."""
-        return list_tools(self.settings)
-
-    def agents(self) -> Sequence[dict[str, Any]]:
-        """List the agents that can be run."""
-        return list_agents(self.settings)
-
     @property
     def unknown_lines(self) -> Mapping[str, int]:
         """How many lines of agents nobody understood since the start, by dialect."""
@@ -301,13 +293,3 @@ class Runtime:
         if limits != PruneLimits():
             works["retention.removed"] = lambda: self.prune(limits)
         return works
-
-    async def _append_between(self, interval_s: float) -> None:
-        while True:
-            await asyncio.sleep(interval_s)
-            for run_id in list(self._queue.executions):
-                draft = Draft(now(), "custom", {"name": "testing.tick", "value": None})
-                try:
-                    await self.store.append(run_log(run_id), [draft])
-                except Conflict:
-                    continue  # it has just ended

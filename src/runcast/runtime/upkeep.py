@@ -1,10 +1,13 @@
 """Upkeep: what a runtime does once a minute, whatever else happens."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 
 import structlog
 
+from runcast.core.errors import Conflict
+from runcast.core.events import Draft, run_log
 from runcast.runtime.clock import now
 from runcast.stores import Store
 
@@ -32,3 +35,13 @@ async def keep_up(works: Mapping[str, Work]) -> None:
 async def forget_answers(store: Store) -> int:
     """Drop the answers that are kept for longer than clients may repeat their requests."""
     return await store.forget_answers(now() - round(ANSWERS_KEPT_S * 1e6))
+
+
+async def append_ticks(store: Store, run_ids: Collection[str], pause_s: float) -> None:
+    """Append an event to the log of each running run, again and again: for tests alone."""
+    while True:
+        await asyncio.sleep(pause_s)
+        for run_id in list(run_ids):
+            draft = Draft(now(), "custom", {"name": "testing.tick", "value": None})
+            with suppress(Conflict):  # it has just ended
+                await store.append(run_log(run_id), [draft])

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from runcast.runtime import catalogue
 from runcast.web.answers import JsonAnswer, JsonRoute
 from runcast.web.routes import WorkingRuntime, problems
 from runcast.web.schemas import AgentList, ToolList
@@ -18,7 +19,7 @@ router = APIRouter(prefix="/api/v1", route_class=JsonRoute, tags=["runs"])
 )
 async def list_tools(runtime: WorkingRuntime) -> Response:
     """List the configured tools and the arguments they take."""
-    return JsonAnswer({"tools": runtime.tools()})
+    return JsonAnswer({"tools": catalogue.list_tools(runtime.settings)})
 
 
 @router.get(
@@ -29,4 +30,4 @@ async def list_tools(runtime: WorkingRuntime) -> Response:
 )
 async def list_agents(runtime: WorkingRuntime) -> Response:
     """List the agents that a run may name: those of the configuration and the built-in ones."""
-    return JsonAnswer({"agents": runtime.agents()})
+    return JsonAnswer({"agents": catalogue.list_agents(runtime.settings)})

@@ -17,9 +17,9 @@ from runcast.web.once import Repeatable
 from runcast.web.positions import begin_where
 from runcast.web.routes import AnyRuntime, WorkingRuntime, problems
 from runcast.web.schemas import Answer
+from runcast.web.shapes import ID, Cursor, Uuid
 from runcast.web.sse import DrainingNotice, EventStream
 from runcast.web.streams import LastEventId, open_streams, start_of
-from runcast.web.submission import ID_PATTERN
 from runcast.wires import Keep, new_wire
 
 router = APIRouter(route_class=JsonRoute, tags=["envelopes"])
@@ -39,12 +39,11 @@ def _schemas() -> list[dict[str, Any]]:
     for one in whole:
         said = dict(one["properties"])
         said["payload"] = found[said["payload"]["$ref"]]
-        said["taskId"] = {"type": "string", "pattern": ID_PATTERN}
+        said["taskId"] = ID.json_schema
         one["properties"] = said
     return whole
 
 
-_UUID = {"format": "uuid"}
 _ENVELOPE: dict[str, Any] = {"anyOf": _schemas()}
 _BODY = {"anyOf": [_ENVELOPE, {"type": "array", "items": _ENVELOPE, "minItems": 1}]}
 
@@ -89,10 +88,8 @@ def _accepted(count: int) -> Response:
 async def stream_task(
     request: Request,
     runtime: AnyRuntime,
-    task_id: Annotated[
-        str, Query(alias="taskId", description="The task: a UUID.", json_schema_extra=_UUID)
-    ],
-    after: Annotated[str | None, Query(description="Cursor: a position, or `now`.")] = None,
+    task_id: Annotated[Uuid, Query(alias="taskId", description="The task: a UUID.")],
+    after: Annotated[Cursor | None, Query(description="Cursor: a position, or `now`.")] = None,
     strict: Annotated[
         bool, Query(description="Answer 410 instead of beginning with `gap`.")
     ] = False,

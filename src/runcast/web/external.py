@@ -8,7 +8,6 @@ from starlette.responses import Response
 
 from runcast.core.errors import BadRequest
 from runcast.core.events import EVENT_TYPES
-from runcast.core.limits import MAX_POSITION
 from runcast.core.times import parse_time
 from runcast.runtime.external import Report
 from runcast.stores import Span
@@ -16,12 +15,12 @@ from runcast.web.answers import JsonAnswer, JsonRoute
 from runcast.web.once import Repeatable
 from runcast.web.routes import RunId, WorkingRuntime, problems
 from runcast.web.schemas import Appended
+from runcast.web.shapes import Count, TimeText
 from runcast.web.submission import Body, Free
 
 router = APIRouter(prefix="/api/v1", route_class=JsonRoute, tags=["runs"])
 
 _TYPES: dict[str, Any] = {"enum": list(EVENT_TYPES)}
-_TIME: dict[str, Any] = {"format": "date-time"}
 
 
 class Draft(Body):
@@ -29,9 +28,7 @@ class Draft(Body):
 
     type: str = Field(description="One of the event types.", json_schema_extra=_TYPES)
     data: Free = Field(description="What it says; a `status` has the new status and its outcome.")
-    time: str | None = Field(
-        None, description="When it happened (RFC 3339); now if absent.", json_schema_extra=_TIME
-    )
+    time: TimeText | None = Field(None, description="When it happened (RFC 3339); now if absent.")
 
     def report(self) -> Report:
         """Return what the runtime is told; raise BadRequest."""
@@ -43,7 +40,7 @@ class Drafts(Body):
     """Events in order; instead of the object, their list alone will do."""
 
     events: list[Draft] = Field(min_length=1, description="A `status` can only be the last.")
-    after: int | None = Field(None, ge=0, le=MAX_POSITION, description="As in the query.")
+    after: Count | None = Field(None, description="As in the query.")
 
     @model_validator(mode="before")
     @classmethod
@@ -64,10 +61,7 @@ async def append_events(
     runtime: WorkingRuntime,
     once: Repeatable,
     after: Annotated[
-        int | None,
-        Query(
-            ge=0, le=MAX_POSITION, description="The last seq of the run, if nobody else appended."
-        ),
+        Count | None, Query(description="The last seq of the run, if nobody else appended.")
     ] = None,
 ) -> Response:
     """Report what happened in an external run: all of the events, or none.

@@ -23,6 +23,7 @@ from runcast.web.answers import JsonAnswer, JsonRoute
 from runcast.web.camel import CamelAnswer, OpenBody
 from runcast.web.once import Repeatable
 from runcast.web.routes import AnyRuntime, WorkingRuntime, problems
+from runcast.web.shapes import Cursor, Uuid
 from runcast.web.sse import DrainingNotice, EventStream, Pace, Streams
 from runcast.web.streams import LastEventId, begin, nothing_more, open_streams, start_of
 from runcast.wires import Keep, new_wire
@@ -88,7 +89,7 @@ def _check_job_id(text: str) -> str:
     return job_id
 
 
-JobId = Annotated[str, Path(description="The job's id: a UUID."), AfterValidator(_check_job_id)]
+JobId = Annotated[Uuid, Path(description="The job's id: a UUID."), AfterValidator(_check_job_id)]
 
 
 @router.post(
@@ -140,7 +141,7 @@ async def stream_job(
     request: Request,
     runtime: AnyRuntime,
     job_id: JobId,
-    after: Annotated[str | None, Query(description="Cursor: a number, or `now`.")] = None,
+    after: Annotated[Cursor | None, Query(description="Cursor: a number, or `now`.")] = None,
     last_event_id: LastEventId = None,
 ) -> Response:
     """Stream what a job prints, from its first line, then `complete` or `error`.

@@ -19,9 +19,10 @@ from runcast.web.answers import JsonAnswer, JsonRoute
 from runcast.web.once import Repeatable
 from runcast.web.routes import AnyRuntime, WorkingRuntime, problems
 from runcast.web.schemas import MessagePage, Posted
+from runcast.web.shapes import Cursor, Id
 from runcast.web.sse import DrainingNotice, EventStream
 from runcast.web.streams import LastEventId, open_streams, start_of
-from runcast.web.submission import Body, Free, Id
+from runcast.web.submission import Body, Free
 from runcast.wires.messages import MessagesWire
 
 router = APIRouter(prefix="/api/v1", route_class=JsonRoute, tags=["messages"])
@@ -72,7 +73,7 @@ class Wanted(BaseModel):
 class PageQuery(Wanted):
     """Which messages to list, and which page of them."""
 
-    after: str | None = Field(
+    after: Cursor | None = Field(
         None, description="The last seq already had, or `now`; from the first kept if absent."
     )
     limit: int = Field(PAGE_EVENTS, ge=1, le=PAGE_EVENTS, description="At most so many.")
@@ -81,7 +82,9 @@ class PageQuery(Wanted):
 class StreamQuery(Wanted):
     """Which messages to follow, and from where."""
 
-    after: str | None = Field(None, description="Cursor: the last seq already had; now if absent.")
+    after: Cursor | None = Field(
+        None, description="Cursor: the last seq already had; now if absent."
+    )
     strict: bool = Field(False, description="Answer 410 instead of beginning with `gap`.")
 
 

@@ -6,14 +6,14 @@ from typing import Annotated, Any, cast
 from pydantic import AfterValidator, BaseModel, Field
 from pydantic_core import PydanticCustomError
 
-from runcast.core.limits import LIST_LIMIT, MAX_POSITION
+from runcast.core.limits import LIST_LIMIT
 from runcast.core.runs import STATUSES, TERMINAL, Status
 from runcast.core.times import parse_time
 from runcast.runtime.external import ExternalSpec
 from runcast.stores import RunFilter
 from runcast.web.camel import CamelAnswer, Json, JsonObject, Moment, OpenBody
 from runcast.web.schemas import Answer, Time
-from runcast.web.submission import Id
+from runcast.web.shapes import AbsolutePath, Count, Id, Named, TimeText, list_of
 
 
 class TextProblem(Answer):
@@ -26,8 +26,8 @@ class WorkspacePut(OpenBody):
     """A workspace to be added, or to be given another name and color."""
 
     id: Id | None = Field(None, description="Made from the folder's real path if absent.")
-    name: str = Field(description="For people; not empty.")
-    root_path: str = Field(description="The folder that runs start in: an absolute path.")
+    name: Named = Field(description="For people; not empty.")
+    root_path: AbsolutePath = Field(description="The folder that runs start in: an absolute path.")
     color: str | None = Field(None, description="Whatever the client likes.")
 
 
@@ -188,8 +188,8 @@ def _some_of(allowed: Collection[str]) -> AfterValidator:
 
 
 # Statuses, separated by commas.
-AnyStatuses = Annotated[str, _some_of(STATUSES)]
-TerminalStatuses = Annotated[str, _some_of(TERMINAL)]
+AnyStatuses = Annotated[str, _some_of(STATUSES), list_of(STATUSES)]
+TerminalStatuses = Annotated[str, _some_of(TERMINAL), list_of(sorted(TERMINAL))]
 
 
 def split_statuses(text: str) -> list[Status]:
@@ -203,9 +203,9 @@ class ProcessFilters(BaseModel):
     workspace: str | None = Field(None, description="Only processes of this workspace.")
     status: AnyStatuses | None = Field(None, description="Statuses, separated by commas.")
     type: str | None = Field(None, description="Only processes of this type.")
-    since: str | None = Field(None, description="Created at this time (RFC 3339) or later.")
+    since: TimeText | None = Field(None, description="Created at this time (RFC 3339) or later.")
     limit: int = Field(50, ge=1, le=LIST_LIMIT, description="Processes on a page.")
-    offset: int = Field(0, ge=0, le=MAX_POSITION, description="How many to pass over.")
+    offset: Count = Field(0, description="How many to pass over.")
 
     def where(self) -> RunFilter:
         """Return what the store is asked for."""

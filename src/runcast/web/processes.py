@@ -32,13 +32,14 @@ from runcast.web.process_schemas import (
 )
 from runcast.web.routes import AnyRuntime, WorkingRuntime, problems
 from runcast.web.schemas import Removed
+from runcast.web.shapes import Cursor, Id
 from runcast.web.sse import DrainingNotice, EventStream, Pace
 from runcast.web.streams import LastEventId, begin, nothing_more, open_streams, start_of
 from runcast.wires import Keep, new_wire
 
 router = APIRouter(prefix="/api", route_class=JsonRoute, tags=["processes"])
 
-ProcessId = Annotated[str, Path(description="The process's id."), AfterValidator(check_id)]
+ProcessId = Annotated[Id, Path(description="The process's id."), AfterValidator(check_id)]
 
 
 @router.post(
@@ -182,7 +183,7 @@ async def stream_process(
     request: Request,
     runtime: AnyRuntime,
     process_id: ProcessId,
-    after: Annotated[str | None, Query(description="Cursor: a number, or `now`.")] = None,
+    after: Annotated[Cursor | None, Query(description="Cursor: a number, or `now`.")] = None,
     replay: Annotated[
         bool, Query(description="Begin with what was printed so far; else with what comes.")
     ] = True,

@@ -10,6 +10,7 @@ from runcast.core.errors import Unavailable
 from runcast.core.ids import check_id
 from runcast.runtime.runtime import Runtime
 from runcast.web.schemas import Answer, Problem
+from runcast.web.shapes import Id
 
 _MEANINGS = {
     400: "The request cannot be understood; the message names what is wrong.",
@@ -38,7 +39,7 @@ async def working_runtime(request: Request) -> Runtime:
 
 AnyRuntime = Annotated[Runtime, Depends(runtime_of)]
 WorkingRuntime = Annotated[Runtime, Depends(working_runtime)]
-RunId = Annotated[str, Path(description="The run's id."), AfterValidator(check_id)]
+RunId = Annotated[Id, Path(description="The run's id."), AfterValidator(check_id)]
 
 
 def problems(*statuses: int, model: type[Answer] = Problem) -> dict[int | str, dict[str, Any]]:

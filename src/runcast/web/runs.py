@@ -20,6 +20,7 @@ from runcast.web.answers import JsonAnswer, JsonRoute, accepted, public_event, s
 from runcast.web.once import Repeatable
 from runcast.web.routes import RunId, WorkingRuntime, problems
 from runcast.web.schemas import EventPage, Removed, RunAnswer, RunList
+from runcast.web.shapes import Cursor, PageToken, TimeText, list_of
 from runcast.web.submission import Prune, Submission
 
 MAX_WAIT_S = 60  # longer waits meet the idle limits of proxies; ask again instead
@@ -57,17 +58,17 @@ def _statuses(text: str) -> str:
 class Filters(BaseModel):
     """Which runs to list, and which page of them."""
 
-    status: Annotated[str, AfterValidator(_statuses)] | None = Query(
+    status: Annotated[str, AfterValidator(_statuses), list_of(STATUSES)] | None = Query(
         None, description="One status or several, separated by commas."
     )
     workspace: str | None = Query(None, description="Only runs of this workspace.")
     workspace_id: str | None = Query(None, description="The same as workspace.")
     type: str | None = Query(None, description="An agent's or tool's name, or `command`.")
-    since: str | None = Query(None, description="Created at this time (RFC 3339) or later.")
+    since: TimeText | None = Query(None, description="Created at this time (RFC 3339) or later.")
     task_id: str | None = Query(None, description="Only runs of this task.")
     source: Source | None = Query(None, description="How the run came here.")
     limit: int = Query(50, ge=1, le=LIST_LIMIT, description="Runs on a page.")
-    page_token: str | None = Query(None, description="Of the page before.")
+    page_token: PageToken | None = Query(None, description="Of the page before.")
 
     def where(self) -> RunFilter:
         """Return what the store is asked for."""
@@ -170,7 +171,7 @@ async def cancel_run(run_id: RunId, runtime: WorkingRuntime, once: Repeatable) -
 async def read_events(
     run_id: RunId,
     runtime: WorkingRuntime,
-    after: Annotated[str, Query(description="The last seq already had, or `now`.")] = "0",
+    after: Annotated[Cursor, Query(description="The last seq already had, or `now`.")] = "0",
     limit: Annotated[
         int, Query(ge=1, le=PAGE_EVENTS, description="At most so many.")
     ] = PAGE_EVENTS,

@@ -18,6 +18,7 @@ from runcast.runtime.runtime import Runtime
 from runcast.stores import Selection
 from runcast.web.positions import begin_where
 from runcast.web.routes import AnyRuntime, RunId, problems
+from runcast.web.shapes import Cursor
 from runcast.web.sse import DrainingNotice, EventStream, Streams
 from runcast.wires import WIRES, Keep, Numbering, Wire, new_wire, split_names
 
@@ -33,7 +34,7 @@ LastEventId = Annotated[str | None, Header(description="The id of the last event
 class StreamQuery(BaseModel):
     """What every stream takes."""
 
-    after: str | None = Field(None, description="Cursor: a number, or `now`.")
+    after: Cursor | None = Field(None, description="Cursor: a number, or `now`.")
     types: str | None = Field(None, description="Event types, comma-separated; else all.")
     streams: str | None = Field(None, description="`stdout` or `stderr`; else both.")
     grep: str = Field("", description="Only events whose text contains this.")

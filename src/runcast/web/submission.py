@@ -21,16 +21,15 @@ from pydantic import (
 )
 
 from runcast.core.errors import BadRequest
-from runcast.core.limits import MAX_POSITION
 from runcast.core.times import parse_duration
 from runcast.runtime.approvals import Answer
 from runcast.runtime.external import ExternalSpec
 from runcast.runtime.retention import PruneLimits
 from runcast.runtime.submit import RunSpec
+from runcast.web.shapes import AbsolutePath, Count, Id
 
 MAX_SECONDS = 10 * 366 * 86_400  # ten years: beyond it, clocks and timers overflow
 MAX_NESTING = 64  # of free JSON; every reader of it has a recursion limit somewhere
-ID_PATTERN = r"^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"  # for readers; the runtime checks
 _DURATION_SCHEMA = {
     "type": "string",
     "pattern": r"^[0-9]+(\.[0-9]+)?[smhd]?$",
@@ -114,7 +113,6 @@ Words = Annotated[
     Field(json_schema_extra={"minItems": 1, "prefixItems": [{"type": "string", "minLength": 1}]}),
 ]
 Free = Annotated[dict[str, Any], AfterValidator(_storable)]
-Id = Annotated[str, Field(json_schema_extra={"pattern": ID_PATTERN})]
 Seconds = Annotated[float | None, BeforeValidator(_seconds), _schema_of_seconds("minimum")]
 SomeSeconds = Annotated[
     float | None, BeforeValidator(_some_seconds), _schema_of_seconds("exclusiveMinimum")
@@ -172,7 +170,7 @@ class Submission(Body):
         description="How a command's output is understood, `lines` if absent; tools and agents "
         "have their own.",
     )
-    cwd: str | None = Field(
+    cwd: AbsolutePath | None = Field(
         None, description="An absolute path; the workspace's `rootPath` if absent."
     )
     env: dict[str, str] = Field(
@@ -235,8 +233,8 @@ class Prune(Body):
     """Which ended runs to remove: those beyond any of the limits given."""
 
     max_age: Seconds = Field(None, description="Keep runs that ended less than this long ago.")
-    max_count: int | None = Field(None, ge=0, le=MAX_POSITION, description="Keep so many runs.")
-    max_bytes: int | None = Field(None, ge=0, le=MAX_POSITION, description="Keep so many bytes.")
+    max_count: Count | None = Field(None, description="Keep so many runs.")
+    max_bytes: Count | None = Field(None, description="Keep so many bytes.")
 
     def limits(self) -> PruneLimits:
         """Return what the runtime is asked for."""
