@@ -9,7 +9,7 @@ const answers = [];
 globalThis.window = globalThis;
 globalThis.document = new EventTarget();
 
-/** Follow a stream as the package's README does; it knows no 204, so what is read must say the end. */
+/** Follow a stream as the package's README does; 204 means nothing to it, `last` does. */
 async function follow({ url, last }) {
   const control = new AbortController();
   const frames = [];

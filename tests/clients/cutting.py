@@ -5,7 +5,7 @@ import re
 import select
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.support.net import PIECE_BYTES, Cut, Proxy
@@ -78,14 +78,14 @@ class Cutter(Proxy):
     `after` counts frames; no frame passes without its last `kept_back` bytes.
     """
 
-    def __init__(self, target: int, measure: Measure, every: range, seed: str) -> None:
+    def __init__(self, target: int, measure: Measure, every: range) -> None:
         super().__init__(target)
         self.cuts: list[Cut] = []
         self.connections = 0
         self.kept_back = 1
         self._measure = measure
         self._every = every
-        self._chance = random.Random(seed)
+        self._chance = random.Random(str(every))
 
     def _next_cut(self) -> Cut:
         self.connections += 1
@@ -129,10 +129,16 @@ _SETTINGS = {
 
 
 @contextmanager
-def cut_server(folder: Path, measure: Measure, every: range) -> Iterator[tuple[Server, Cutter]]:
-    """Start a server with a cutter before it that it knows by name."""
+def cut_server(
+    folder: Path, measure: Measure, *every: range
+) -> Iterator[tuple[Server, list[Cutter]]]:
+    """Start a server with cutters before it; it knows them by name, and their pages as its own."""
     server = Server(folder / "data", _SETTINGS)
-    with Cutter(server.port, measure, every, str(every)) as cutter, closing(server):
-        server.env["RUNCAST__AUTH__ALLOWED_HOSTS"] = f"['127.0.0.1:{cutter.port}']"
+    with ExitStack() as stack:
+        cutters = [stack.enter_context(Cutter(server.port, measure, each)) for each in every]
+        names = [f"127.0.0.1:{cutter.port}" for cutter in cutters]
+        server.env["RUNCAST__AUTH__ALLOWED_HOSTS"] = str(names)
+        server.env["RUNCAST__AUTH__ALLOWED_ORIGINS"] = str([f"http://{name}" for name in names])
+        stack.callback(server.close)
         server.start()
-        yield server, cutter
+        yield server, cutters

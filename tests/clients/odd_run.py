@@ -38,13 +38,13 @@ class OddRun:
         arguments = [str(self._lines), str(LINES), str(PAUSE_S), str(self._begin)]
         self.id = submit(client, program + arguments)
 
-    def watch(self, follow: Callable[[], T], cutter: Cutter, connections: int) -> T:
-        """Print once `follow` has opened so many connections; return what it returns."""
-        before = cutter.connections
+    def watch(self, follow: Callable[[], T], cutters: list[Cutter], clients: int) -> T:
+        """Print once `follow` has opened a connection for each client; return what it returns."""
+        before = _connections(cutters)
         with ThreadPoolExecutor(1) as pool:
             following = pool.submit(follow)
             until(
-                lambda: following.done() or cutter.connections >= before + connections,
+                lambda: following.done() or _connections(cutters) >= before + clients,
                 "all clients to be connected",
                 STARTED_S,
             )
@@ -57,3 +57,7 @@ class OddRun:
         said = [event["data"]["text"] for event in log.events if event["type"] == "output"]
         assert said == self._lines.read_bytes().decode(errors="replace").split("\n")[:-1]
         return log
+
+
+def _connections(cutters: list[Cutter]) -> int:
+    return sum(cutter.connections for cutter in cutters)

@@ -16,7 +16,8 @@ from tests.clients.wires_checker import Told, fault
 from tests.support.node import Script
 from tests.support.server import Server
 
-EVERY = range(10, 51)  # messages; one of activity is of many events
+EVERY = range(20, 61)  # messages
+JOINED_EVERY = range(2, 5)  # where one is of many events
 
 # Takes the sockets, the address of the run's events, and a folder.
 Follow = Callable[[list[Socket], str, Path], list[Heard]]
@@ -52,28 +53,31 @@ CLIENTS = [
 
 
 @pytest.fixture(scope="module")
-def cut(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Cutter]]:
-    with cut_server(tmp_path_factory.mktemp("cut"), measure_message, EVERY) as both:
+def cut(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, list[Cutter]]]:
+    folder = tmp_path_factory.mktemp("cut")
+    with cut_server(folder, measure_message, EVERY, JOINED_EVERY) as both:
         yield both
 
 
 @pytest.mark.parametrize("follow", CLIENTS)
 def test_a_socket_that_is_cut_inside_frames_and_resumed_gets_everything_once(
-    cut: tuple[Server, Cutter], tmp_path: Path, follow: Follow
+    cut: tuple[Server, list[Cutter]], tmp_path: Path, follow: Follow
 ) -> None:
-    server, cutter = cut
+    server, cutters = cut
+    each_alone, joined = cutters
     with server.client() as api:
         run = OddRun(api, tmp_path)
         sockets = [
-            make(run.id, cutter.port) for make in (envelope_socket, native_socket, activity_socket)
+            envelope_socket(run.id, each_alone.port),
+            native_socket(run.id, each_alone.port),
+            activity_socket(run.id, joined.port),
         ]
         events_url = f"{server.url}/api/v1/runs/{run.id}/events"
-        followed = run.watch(lambda: follow(sockets, events_url, tmp_path), cutter, len(sockets))
+        followed = run.watch(lambda: follow(sockets, events_url, tmp_path), cutters, len(sockets))
         log = run.log()
 
     for socket, heard in zip(sockets, followed, strict=True):
         told = [Told("message", message) for message in heard.messages]
         assert fault(socket.wire, log, told) == "", socket.wire
-    *each_for_itself, joined = (heard.cuts for heard in followed)
-    assert min(each_for_itself) >= EVENTS // EVERY.stop
-    assert joined >= 1
+    assert min(heard.cuts for heard in followed[:-1]) >= EVENTS // EVERY.stop
+    assert followed[-1].cuts >= 1

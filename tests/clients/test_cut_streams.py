@@ -66,8 +66,8 @@ CLIENTS = [
 
 @pytest.fixture(scope="module")
 def cut(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Cutter]]:
-    with cut_server(tmp_path_factory.mktemp("cut"), measure_event, EVERY) as both:
-        yield both
+    with cut_server(tmp_path_factory.mktemp("cut"), measure_event, EVERY) as (server, [cutter]):
+        yield server, cutter
 
 
 @pytest.mark.parametrize("reader", CLIENTS)
@@ -80,7 +80,7 @@ def test_a_client_that_is_cut_inside_frames_gets_every_event_once_on_every_wire(
     with server.client() as api:
         run = OddRun(api, tmp_path)
         streams = streams_of(run.id, cutter.port)
-        followed = run.watch(lambda: reader.follow(streams, tmp_path), cutter, len(streams))
+        followed = run.watch(lambda: reader.follow(streams, tmp_path), [cutter], len(streams))
         log = run.log()
 
     for stream, frames in zip(streams, followed, strict=True):

@@ -45,9 +45,8 @@ def test_made_up_requests_are_answered_as_the_description_says(
 
 
 def summary(printed: str) -> str:
-    """Return the figures at the end of what schemathesis prints, and how to get them again."""
-    figures = ("Tested", "Seed")
-    cases = re.search(r"^Test cases:\n +(.+)$", printed, re.MULTILINE)
-    found = (re.search(rf"^ *{name}: (.+)$", printed, re.MULTILINE) for name in figures)
-    said = [match[0].strip() for match in found if match]
-    return "; ".join([cases[1] if cases else "no cases", *said])
+    """Return the figures at the end of what schemathesis prints, with the seed to have them again."""
+    patterns = (r"Tested: \d+", r"Test cases:\n +.+", r"Seed: \d+")
+    found = (re.search(f"^ *{pattern}$", printed, re.MULTILINE) for pattern in patterns)
+    tested, cases, seed = (" ".join(match[0].split()) if match else "nothing" for match in found)
+    return f"{tested}; {cases}; {seed}"

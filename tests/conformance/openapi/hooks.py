@@ -5,7 +5,9 @@ Loaded by schemathesis. A request that is meant to be wrong is changed only in t
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urljoin
 
+import requests
 import schemathesis
 from schemathesis.core.parameters import ParameterLocation
 
@@ -13,6 +15,7 @@ COMMAND = ["true"]
 WORKSPACE = "default"
 TOOL = "nothing"
 LARGEST = 2**63  # whole numbers beyond it cannot be kept
+DURATION = "90s"  # what is written as a text has bounds that no pattern can say
 
 
 @schemathesis.hook
@@ -53,8 +56,9 @@ def _mend_submission(case: Any) -> None:
         kept = {"external", "id", "task_id", "metadata"}
     else:
         case.body["command"] = COMMAND
-        kept = {"command", "id", "task_id", "grace_s", "keep_background", "stdin", "metadata"}
+        kept = {"command", "id", "task_id", "timeout_s", "grace_s", "keep_background", "stdin"}
     case.body = {name: case.body[name] for name in case.body.keys() & kept}
+    _mend_durations(case.body, "timeout_s", "grace_s")
 
 
 def _mend_execution(case: Any) -> None:
@@ -65,13 +69,21 @@ def _mend_prune(case: Any) -> None:
     """At least one limit."""
     if set(case.body.values()) <= {None}:
         case.body["max_count"] = 100
+    _mend_durations(case.body, "max_age")
+
+
+def _mend_durations(body: dict[str, Any], *names: str) -> None:
+    for name in names:
+        if isinstance(body.get(name), str):
+            body[name] = DURATION
 
 
 def _mend_message(case: Any) -> None:
-    """`body` or `content`, not both, and something in it; `parents` that there are."""
+    """`body` or `content`, not both, and something in it; a workspace and parents that exist."""
     case.body["body"] = case.body.get("body") or "text"
     case.body.pop("content", None)
     case.body.pop("parents", None)
+    case.body["project_id"] = WORKSPACE
 
 
 def _mend_decision(case: Any) -> None:
@@ -81,7 +93,8 @@ def _mend_decision(case: Any) -> None:
 
 
 def _mend_events(case: Any) -> None:
-    """`after` in one place; a `status` that says one, and at the end."""
+    """A run that takes events; `after` in one place; a `status` that says one, and at the end."""
+    case.path_parameters["run_id"] = _new_external_run(case.operation.base_url)
     if isinstance(case.body, dict):
         case.body.pop("after", None)
     events = case.body["events"] if isinstance(case.body, dict) else case.body
@@ -90,6 +103,11 @@ def _mend_events(case: Any) -> None:
             event["type"] = "custom"
     if events[-1]["type"] == "status":
         events[-1]["data"] = {"status": "completed"}
+
+
+def _new_external_run(server: str) -> str:
+    answer = requests.post(urljoin(server, "/api/v1/runs"), json={"external": True}, timeout=10)
+    return str(answer.json()["run"]["id"])
 
 
 def _mend_process(case: Any) -> None:
