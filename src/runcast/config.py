@@ -75,6 +75,13 @@ class Sse(Section):
     comment_interval_s: Annotated[
         Interval, Meta(description="Time between the comments that keep proxies from hanging up.")
     ] = 15
+    retry_ms: Annotated[
+        Annotated[int, Meta(ge=1, le=600_000)],
+        Meta(
+            description="How long a client waits before it comes back, and up to as long again at "
+            "random."
+        ),
+    ] = 1000
 
 
 class Ws(Section):

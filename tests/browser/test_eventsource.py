@@ -19,7 +19,7 @@ CUTS = 24
 HEADERS_BYTES = 600  # more than the headers of an answer take
 # In the first frames; behind the head as a client returns, and beyond it.
 CUT_BELOW = (2_000, 120_000)
-LONGEST_RETRY_MS = 2_000
+RETRY_MS = 50
 NAMES = [
     "message",
     "log",
@@ -45,6 +45,7 @@ def proxy(data_dir: Path) -> Iterator[tuple[Server, Proxy]]:
     server = Server(data_dir)
     with Proxy(server.port) as proxy, contextlib.closing(server):
         server.env["RUNCAST__AUTH__ALLOWED_HOSTS"] = f"['127.0.0.1:{proxy.port}']"
+        server.env["RUNCAST__API__SSE__RETRY_MS"] = str(RETRY_MS)
         server.start()
         yield server, proxy
 
@@ -77,7 +78,7 @@ def test_an_event_source_cut_anywhere_gets_every_event_once_and_stops_at_the_end
     between.cut_next(random_cuts(random.Random(script)))
     url = f"http://127.0.0.1:{between.port}{stream_path(run_id)}"
     streams = [{"url": url, "names": NAMES, "closes": True}] * clients
-    with Script(script, tmp_path, streams=streams, longest_retry_ms=LONGEST_RETRY_MS) as following:
+    with Script(script, tmp_path, streams=streams, longest_retry_ms=2 * RETRY_MS) as following:
         following.until(lambda: not between.cuts_left, "all cuts to be made")
         stop.touch()
         seen = following.result()

@@ -39,14 +39,14 @@ def test_made_up_requests_are_answered_as_the_description_says(
         timeout=LIMIT_S,
     )
     print(done.stdout)
-    tell(f"schemathesis: {summary(done.stdout)}")
+    tell(f"schemathesis, {summary(done.stdout)}")
     assert done.returncode == 0
     assert "Traceback" not in server.output.read_text()
 
 
 def summary(printed: str) -> str:
-    """Return the figures at the end of what schemathesis prints, with the seed to have them again."""
-    patterns = (r"Tested: \d+", r"Test cases:\n +.+", r"Seed: \d+")
+    """Return the figures that schemathesis ends with, and the seed that gives them again."""
+    patterns = (r"Tested: +\d+", r"Test cases:\n +.+", r"Seed: \d+")
     found = (re.search(f"^ *{pattern}$", printed, re.MULTILINE) for pattern in patterns)
     tested, cases, seed = (" ".join(match[0].split()) if match else "nothing" for match in found)
     return f"{tested}; {cases}; {seed}"

@@ -19,7 +19,6 @@ from runcast.runtime.runtime import Runtime
 from runcast.wires import Wire
 
 SEND_BYTES = 65_536  # what one client can have in flight beside its socket buffer
-RETRY_MS = 1_000  # and up to as much again at random, so that clients do not return as one
 SHARED_ENCODINGS = 4  # per batch; every different filter would be one more in memory
 TICKS = 8  # looks at the idle streams per interval of the most talkative
 
@@ -236,7 +235,9 @@ class EventStream(Response):
     async def _send(self, send: Send, parts: list[bytes]) -> None:
         if self._fresh and any(parts):
             self._fresh = False
-            parts[0] = self._wire.first(parts[0], RETRY_MS + secrets.randbelow(RETRY_MS + 1))
+            retry_ms = self._runtime.settings.api.sse.retry_ms
+            # Up to as much again, so that clients do not return as one.
+            parts[0] = self._wire.first(parts[0], retry_ms + secrets.randbelow(retry_ms + 1))
         for piece in _pieces(parts):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
 
