@@ -6,10 +6,12 @@ by hand.
 
 import ast
 import asyncio
+import inspect
 import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ from runcast.runtime.runtime import Runtime
 from runcast.web.app import create_app
 from runcast.web.operations import METRICS
 from runcast.web.problems import STATUSES
+from runcast.web.sockets import SURFACES
+from runcast.wires import WIRES
 
 ROOT = Path(__file__).parents[1]
 # Codes that the web framework or a response answers with, without an error being raised.
@@ -139,6 +143,24 @@ def routes() -> str:
     return _table(("method and path", "what it does"), rows)
 
 
+def sockets() -> str:
+    """Every path of a WebSocket, as its surface describes itself."""
+    rows = (
+        (f"`{path}`", (inspect.getdoc(surface) or "").partition("\n\n")[0])
+        for path, surface in SURFACES.items()
+    )
+    return _table(("path", "what is said there"), rows)
+
+
+def wires() -> str:
+    """Every wire that a stream may be written in."""
+    rows = (
+        (f"`{name}`", (import_module(where.partition(":")[0]).__doc__ or "").partition("\n\n")[0])
+        for name, where in WIRES.items()
+    )
+    return _table(("format", "what it writes"), rows)
+
+
 def metrics() -> str:
     """Every metric of runcast's own."""
     return _table(
@@ -164,7 +186,10 @@ async def _ask_for_openapi(settings: config.Settings) -> dict[str, Any]:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     make.__name__: make
-    for make in (events, transitions, error_codes, settings, commands, routes, metrics)
+    for make in (
+        *(events, transitions, error_codes, settings, commands),
+        *(routes, sockets, wires, metrics),
+    )
 }
 
 

@@ -19,11 +19,9 @@ ACTIVITY = "/ws"
 ECHO = "/__echo"
 
 # What can be said on each path.
-SURFACES: dict[str, Callable[[Connection, Scope], Surface]] = {
-    ENVELOPES: lambda connection, _scope: EnvelopesSurface(connection),
-    ACTIVITY: lambda connection, scope: ActivitySurface(
-        connection, QueryParams(scope["query_string"])
-    ),
+SURFACES: dict[str, Callable[[Connection, QueryParams], Surface]] = {
+    ENVELOPES: EnvelopesSurface,
+    ACTIVITY: ActivitySurface,
 }
 
 
@@ -46,7 +44,7 @@ class Sockets:
         """Serve one of them to its end."""
         path = scope["path"]
         connection = Connection(self._runtime, self._streams)
-        surface = SURFACES[path](connection, scope)
+        surface = SURFACES[path](connection, QueryParams(scope["query_string"]))
         self.open[path] += 1
         try:
             await connection.run(surface, scope, receive, send)

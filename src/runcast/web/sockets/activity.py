@@ -40,7 +40,7 @@ class Preferences(msgspec.Struct, frozen=True):
 
 
 class ActivitySurface:
-    """Hears `subscribe`, `unsubscribe` and `ping`.
+    """Tells what agents do and how runs change; hears `subscribe`, `unsubscribe` and `ping`.
 
     Every client is told of changes of runs, of one workspace or all, unless it says otherwise.
     """

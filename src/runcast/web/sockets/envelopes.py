@@ -1,5 +1,6 @@
 """The WebSocket on `/`: envelopes of the tasks that its client names."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from runcast.core.cursor import parse_cursor
@@ -16,9 +17,9 @@ _VOICE = EnvelopeVoice()
 
 
 class EnvelopesSurface:
-    """Hears `{"subscribe": taskId}` and `{"unsubscribe": taskId}`, and answers only errors."""
+    """Tells envelopes; hears `{"subscribe": taskId}`, `{"unsubscribe": taskId}`; answers errors."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, _query: Mapping[str, str]) -> None:
         self._connection = connection
 
     async def open(self) -> None:
