@@ -1,16 +1,25 @@
 """Runs that clients report, over a restart of the server: it has nothing to do with them."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from runcast.config import External, Settings
+from runcast.core.errors import Conflict
 from runcast.core.limits import INLINE_BYTES
 from runcast.runtime import upkeep
 from runcast.runtime.external import ExternalSpec, Report
 from runcast.runtime.runtime import Runtime
 
 LONG = "x" * (INLINE_BYTES + 1)
+
+
+@pytest.fixture
+async def runtime(data_dir: Path) -> AsyncIterator[Runtime]:
+    runtime = await Runtime.open(Settings(data_dir=str(data_dir)))
+    yield runtime
+    await runtime.close()
 
 
 async def read(runtime: Runtime, run_id: str) -> bytes:
@@ -46,3 +55,25 @@ async def test_silent_run_is_lost_also_where_nothing_limits_what_is_kept(
     ended = await runtime.wait(run.id, 20)
     assert (ended.status, ended.reason) == ("failed", "lost")
     await runtime.close()
+
+
+async def test_what_an_external_run_asked_is_withdrawn_when_it_ends(runtime: Runtime) -> None:
+    run = await runtime.external.start(ExternalSpec())
+    asked = {"id": "q", "tool": "Write", "input": {}, "state": "pending"}
+    await runtime.external.append(run.id, [Report("approval", asked)])
+    assert (await runtime.get(run.id)).pending_approvals == 1
+
+    await runtime.external.append(run.id, [Report("status", {"status": "completed"})])
+
+    ended = await runtime.get(run.id)
+    assert (ended.status, ended.pending_approvals) == ("completed", 0)
+    assert [approval.state for approval in await runtime.approvals(run.id)] == ["withdrawn"]
+
+
+async def test_an_id_that_is_a_uuid_is_the_same_in_capitals(runtime: Runtime) -> None:
+    small = "1c7a0000-0000-4000-8000-00000000abcd"
+    await runtime.external.start(ExternalSpec(id=small.upper()))
+
+    assert (await runtime.get(small)).id == small
+    with pytest.raises(Conflict, match="exists"):
+        await runtime.external.start(ExternalSpec(id=small))

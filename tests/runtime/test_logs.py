@@ -350,3 +350,21 @@ async def test_a_follower_knows_that_what_it_wanted_was_removed(store):
     assert (batches[0].first_seq, follower.floor) == (3, 2)
     follower.close()
     logs.close()
+
+
+async def test_a_removal_is_no_loss_to_who_has_everything(store, logs):
+    await store.create(Run(id="x", key="kx", task_id="x", source="external", created_at=1))
+    has_all = logs.follow_where(Selection(run_id="r"), 0)
+    while has_all.behind:
+        await has_all.take_ready()
+    late = logs.follow_where(Selection(run_id="r"), 0)
+
+    await store.delete(["x"], 1)
+    floor = (await store.positions()).floor
+    logs.delete(run_log("x"), floor)
+    await append(store, "more")
+
+    assert (has_all.floor, late.floor) == (0, floor)
+    assert [batch.log for batch in await has_all.take_ready()] == [LOG]
+    has_all.close()
+    late.close()

@@ -67,7 +67,7 @@ async def test_each_change_of_the_number_pending_is_told_with_its_event(store: S
     assert heard == [R, LIFECYCLE]
     assert span == Span(2, 3, (await store.positions()).head - 1)
     told = (await events_of(store, LIFECYCLE))[-1]
-    assert (told.time, told.data["name"]) == (2_700, "run_updated")
+    assert (told.time, told.data["name"]) == (2_700, "run_asked")
     assert told.data["value"] == public_run(await store.get("r"))
     assert told.data["value"]["pending_approvals"] == 2
     await store.append(R, [tell_approval("a", "allowed"), tell_approval("c")])

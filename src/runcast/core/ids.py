@@ -23,14 +23,14 @@ def uuid7() -> str:
 
 
 def check_id(text: str, what: str = "id") -> str:
-    """Return `text` if it may serve as an id, else raise BadRequest naming the rule."""
+    """Return an id as it is compared, or raise BadRequest naming the rule it breaks."""
     if _ID.fullmatch(text) is None or ".." in text:
         raise BadRequest(
             "bad_id",
             f"{what} must be 1 to 128 letters, digits, '.', '_' or '-', "
             "start with a letter or digit and not contain '..'",
         )
-    return text
+    return folded(text)
 
 
 def check_uuid(text: str, what: str) -> str:

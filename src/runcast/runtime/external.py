@@ -10,9 +10,17 @@ import msgspec
 
 from runcast.core.errors import BadRequest, Conflict
 from runcast.core.events import EVENT_TYPES, Data, Draft, Entry, run_log
-from runcast.core.ids import check_id, folded, uuid7
+from runcast.core.ids import check_id, uuid7
 from runcast.core.once import Once, mapped
-from runcast.core.runs import OUTCOME_FIELDS, TERMINAL, Reason, Run, Status
+from runcast.core.runs import (
+    OUTCOME_FIELDS,
+    TERMINAL,
+    Reason,
+    Run,
+    Status,
+    check_transition,
+)
+from runcast.runtime.approvals import Approvals
 from runcast.runtime.clock import now
 from runcast.runtime.logs import Logs
 from runcast.runtime.spill import Blobs, spill
@@ -88,7 +96,7 @@ class External:
         time = now()
         fields |= {"id": run_id, "key": uuid7(), "source": "external", "created_at": time}
         task_id = run_id if spec.task_id is None else check_id(spec.task_id, "task_id")
-        fields["task_id"] = folded(task_id)
+        fields["task_id"] = task_id
         if spec.status != "queued" and spec.started_at is None:
             fields["started_at"] = time
         if spec.status in TERMINAL and spec.ended_at is None:
@@ -146,6 +154,7 @@ class External:
             _check_external(run)
             told = {name: getattr(run, name) for name in _TIMES if getattr(run, name) is not None}
             outcome = {name: value for name, value in fields.items() if name in OUTCOME_FIELDS}
+            await self._withdraw(run, status)
             run = await self._store.transition(run_id, status, now(), told | outcome, once=once)
             self._seal(run)
         return run
@@ -154,6 +163,7 @@ class External:
         """Cancel a run for all who watch it; its client learns of it as they do."""
         outcome = {"reason": "cancelled"}
         async with self._turn(run.id):
+            await self._withdraw(run, "cancelled")
             run = await self._store.transition(run.id, "cancelled", now(), outcome, once=once)
             self._seal(run)
         return run
@@ -181,6 +191,7 @@ class External:
         entries = await self._kept(run, drafts[:-1])
         once = mapped(once, lambda run: _span(run, len(drafts)))
         time = drafts[-1].time
+        await self._withdraw(run, status)
         run = await self._store.transition(run.id, status, time, outcome, entries, once=once)
         self._seal(run)
         return _span(run, len(drafts))
@@ -205,6 +216,13 @@ class External:
         if blobs:
             await asyncio.to_thread(keep_blobs, self._folders / run.key, blobs)
         return entries
+
+    async def _withdraw(self, run: Run, status: Status) -> None:
+        """Settle what a run has asked and nobody answered, if it ends now."""
+        if run.pending_approvals and check_transition(run, status) and status in TERMINAL:
+            approvals = Approvals(self._store, run.id)
+            await approvals.load()
+            await approvals.withdraw(run_log(run.id))
 
     def _seal(self, run: Run) -> None:
         if run.ended:

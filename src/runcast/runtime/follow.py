@@ -175,12 +175,24 @@ class Follower:
 class PositionFollower(Follower):
     """A reader of a selection of logs; its cursor is a position."""
 
-    __slots__ = ()
+    __slots__ = ("_excused",)
+
+    def __init__(
+        self, pages: Pages, track: Track, cursor: int, leave: "Callable[[Follower], None]"
+    ) -> None:
+        super().__init__(pages, track, cursor, leave)
+        self._excused = 0
 
     @property
     def floor(self) -> int:
-        """The highest position that was ever removed; what `take` just gave may lie above it."""
-        return self._pages.floor
+        """The highest position whose removal this reader may have missed; 0 if it missed none."""
+        floor = self._pages.floor
+        return floor if floor > self._excused else 0
+
+    def excuse(self, floor: int) -> None:
+        """Note a removal: who has everything by now has lost nothing by it."""
+        if not self.behind:
+            self._excused = floor
 
     first = staticmethod(lambda batch: batch.first_position)
     last = staticmethod(lambda batch: batch.last_position)

@@ -33,7 +33,7 @@ class Logs:
         self._tracks: dict[Key, Track] = {}
         self._recent: deque[Batch] = deque()
         self._recent_bytes = 0
-        self._pages = Pages(store)
+        self._pages = Pages(store, self._excuse)
         self._moved: set[Track] = set()
         self._next_pass = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -93,6 +93,12 @@ class Logs:
         for track in self._tracks.values():
             if isinstance(track.key, Selection) and any(one.log == log for one in track.hot):
                 track.hot = deque(batch for batch in track.hot if batch.log != log)
+
+    def _excuse(self, floor: int) -> None:
+        for track in self._tracks.values():
+            for follower in track.followers:
+                if isinstance(follower, PositionFollower):
+                    follower.excuse(floor)
 
     def nudge_all(self) -> None:
         """Make every waiting `take` return, for instance because the server drains."""

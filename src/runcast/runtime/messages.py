@@ -6,7 +6,7 @@ import msgspec
 
 from runcast.core.errors import BadRequest, Gone, TooLarge
 from runcast.core.events import MESSAGES, Event
-from runcast.core.ids import check_id, folded, uuid7
+from runcast.core.ids import check_id, uuid7
 from runcast.core.limits import READ_BYTES
 from runcast.core.messages import MessageFilter
 from runcast.core.once import Once, mapped
@@ -60,7 +60,7 @@ class Messages:
         data = {"msg_id": posted[0]} | msgspec.structs.asdict(spec)
         for name in ("task_id", "run_id"):
             if data[name] is not None:
-                data[name] = folded(check_id(data[name], name))
+                data[name] = check_id(data[name], name)
         once = mapped(once, lambda _span: posted)
         await self._store.add_message(data, posted[1], spec.parents, once=once)
         return posted

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 
 from runcast.core.events import Batch
 from runcast.core.limits import READ_BYTES
@@ -15,8 +16,10 @@ COLD_BYTES = 2 * 1024 * 1024  # of pages that are kept for the next who asks
 class Pages:
     """Pages read back from the store, shared by the followers that ask for the same one."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, raised: Callable[[int], None] = lambda _: None) -> None:
+        """Make it empty; `raised` is called with the floor each time that it rises."""
         self._store = store
+        self._raised = raised
         self._kept: OrderedDict[tuple[Key, int], list[Batch]] = OrderedDict()
         self._kept_bytes = 0
         self._reading: dict[tuple[Key, int, int], asyncio.Task[list[Batch]]] = {}
@@ -38,9 +41,15 @@ class Pages:
             task.add_done_callback(_retrieve)
         return await asyncio.shield(task)
 
+    def raise_floor(self, floor: int) -> None:
+        """Note up to where events have been removed."""
+        if floor > self.floor:
+            self.floor = floor
+            self._raised(floor)
+
     def forget(self, log: str, floor: int) -> None:
         """Drop the pages that may hold events of a log that was removed."""
-        self.floor = max(self.floor, floor)
+        self.raise_floor(floor)
         for key in [key for key in self._kept if key[0] == log or isinstance(key[0], Selection)]:
             self._kept_bytes -= _size(self._kept.pop(key))
 
@@ -50,7 +59,7 @@ class Pages:
             if isinstance(of, Selection):
                 page = await self._store.read_all(after, READ_BYTES, of)
                 # Asked after the page was read: it knows of every removal that the page shows.
-                self.floor = max(self.floor, (await self._store.positions()).floor)
+                self.raise_floor((await self._store.positions()).floor)
             else:
                 page = await self._store.read(of, after, READ_BYTES)
         finally:

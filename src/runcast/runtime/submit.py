@@ -207,7 +207,7 @@ async def submit(
 
 
 def _queued(spec: RunSpec, launch: Launch, defaults: Defaults) -> Run:
-    run_id = spec.id or uuid7()
+    run_id = folded(spec.id) if spec.id else uuid7()
     return Run(
         id=run_id,
         key=uuid7(),

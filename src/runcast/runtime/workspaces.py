@@ -62,7 +62,7 @@ class Workspaces:
             raise BadRequest.of("rootPath", "must be an absolute path")
         if workspace_id is None:
             workspace_id = derived_id(await asyncio.to_thread(os.path.realpath, root_path))
-        check_id(workspace_id)
+        workspace_id = check_id(workspace_id)
         if workspace_id == DEFAULT and root_path != self._default.root_path:
             folder = self._default.root_path
             raise Conflict("workspace_taken", f"the workspace {DEFAULT} is that of {folder}")

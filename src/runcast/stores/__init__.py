@@ -76,7 +76,7 @@ class Store(Protocol):
       approval of its `id` in the same commit: `state` `pending` asks it, every other settles it.
       Asking under an id that the run has used, or settling again, raises Conflict
       `approval_settled`; settling what was never asked raises NotFound. `Run.pending_approvals`
-      is always the number of those that are pending, and a `run_updated` tells of every change.
+      is always the number of those that are pending, and a `run_asked` tells of every change.
       An event without an id or a state (texts) moves nothing.
     - **Done once.** A call with `once` keeps its answer under the key in the same commit, also
       when it changed nothing. If the key is taken already, it does nothing and raises Conflict

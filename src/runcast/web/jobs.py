@@ -150,7 +150,7 @@ async def stream_job(
     """
     if runtime.draining:
         return DrainingNotice(MEDIA_TYPE)
-    cursor = start_of(after or "0", last_event_id)
+    cursor = start_of("0" if after is None else after, last_event_id)
     streams = open_streams(request)
     with streams.reserved(job_id):
         # Looked for after it is watched: it may appear in between.

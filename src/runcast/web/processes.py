@@ -7,6 +7,7 @@ from pydantic import AfterValidator
 from starlette.requests import Request
 from starlette.responses import Response
 
+from runcast.core.events import run_log
 from runcast.core.ids import check_id
 from runcast.core.limits import INLINE_BYTES
 from runcast.core.processes import public_process
@@ -195,10 +196,12 @@ async def stream_process(
         return DrainingNotice(wire.media_type)
     streams = open_streams(request)
     with streams.reserved(process_id):
-        cursor = start_of(after or ("0" if replay else "now"), last_event_id)
+        cursor = start_of(("0" if replay else "now") if after is None else after, last_event_id)
         follower = await begin(runtime, process_id, cursor)
-    if cursor is None and not replay and follower.track.sealed:
-        follower.cursor = follower.track.head - 1  # how it ended is not left out
+    if cursor is None and not replay:
+        # Both from one look: the last event may be known before it is known to be the last.
+        head = await runtime.store.head(run_log(process_id))
+        follower.cursor = head.last - head.sealed  # how it ended is not left out
     if follower.cursor > follower.track.head:
         return nothing_more(streams, follower, process_id)
     pace = Pace(runtime.settings.processes.heartbeat_interval_s)

@@ -108,11 +108,14 @@ async def stream_run(
         return DrainingNotice(wire.media_type)
     streams = open_streams(request)
     with streams.reserved(run_id):
-        cursor = start_of(query.after or "0", last_event_id)
+        cursor = start_of("0" if query.after is None else query.after, last_event_id)
         if query.tail is not None and not last_event_id:
             cursor = await _before_last(runtime, run_id, query.tail, query.keep())
         follower = await begin(runtime, run_id, cursor)
-    if follower.cursor > follower.track.head:
+    track = follower.track
+    # A wire that closes with no frame of its own has said all with the log's last event.
+    silent = track.sealed and not wire.closing(run_id, track.head, deleted=False)
+    if follower.cursor + silent > track.head:
         return nothing_more(streams, follower, run_id)
     return EventStream(runtime, streams, follower, wire, run_id)
 
@@ -145,7 +148,7 @@ def start_of(after: str | None, last_event_id: str | None) -> int | None:
     """Return where to begin, None for now; what a client resumes with beats what it asks for."""
     if last_event_id:
         return parse_cursor(last_event_id, "Last-Event-ID")
-    return parse_cursor(after) if after else None
+    return None if after is None else parse_cursor(after)
 
 
 def _names(field: str, text: str | None, known: Collection[str]) -> frozenset[str]:

@@ -249,7 +249,7 @@ class MemoryStore(Shared):
             run_id = changed.run.id
             before, self._records[run_id] = self._records[run_id], changed
             if changed.run.pending_approvals != before.run.pending_approvals:
-                self._add_news("run_updated", packed.newest, run_id)
+                self._add_news("run_asked", packed.newest, run_id)
         return span
 
     def _add_news(self, event: str, time: int, run_id: str) -> None:

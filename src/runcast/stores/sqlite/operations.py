@@ -139,7 +139,7 @@ def _exchange(ledger: Ledger, run_id: str, packed: Packed, stdin: Stdin | None) 
         ledger.query(queries.ADD_STDIN, run.order, piece.offset, piece.data, piece.last)
     _save_run(ledger, run)
     if run.pending_approvals != before.pending_approvals:
-        ledger.add(LIFECYCLE, rules.pack_lifecycle(packed.newest, "run_updated", [run]))
+        ledger.add(LIFECYCLE, rules.pack_lifecycle(packed.newest, "run_asked", [run]))
 
 
 def _moved(ledger: Ledger, run: Run, packed: Packed) -> Run:
