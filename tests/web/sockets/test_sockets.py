@@ -11,8 +11,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from runcast.config import Api, Settings, Ws
 from runcast.runtime.runtime import Runtime
+from runcast.web.sockets.protocol import MAX_FRAGMENTS
 from tests.web.live import serving
 from tests.web.sockets.client import (
+    WAIT_S,
     add_run,
     end_run,
     eventually,
@@ -237,6 +239,57 @@ async def test_a_dead_client_that_was_sent_more_than_it_reads_is_cut(impatient):
     await eventually(lambda: open_sockets(live)["/ws"] == 0)
     await eventually(lambda: not live.server.server_state.tasks)
     writer.close()
+
+
+PING = b"\x89\xfd" + bytes(4) + b"p" * 125
+
+
+async def test_a_client_that_pings_and_never_reads_is_cut(live):
+    _, writer = await deaf(live)
+    writer.transport.pause_reading()
+    gc.collect()
+    before = resident()
+    with contextlib.suppress(ConnectionError):
+        for _ in range(1_000):
+            writer.write(PING * 500)
+            await asyncio.wait_for(writer.drain(), 10)
+    await eventually(lambda: open_sockets(live)["/ws"] == 0)
+
+    assert resident() - before < 24 * 1024 * 1024
+    writer.transport.abort()
+
+
+async def test_pings_of_a_client_that_does_not_read_are_no_life(impatient):
+    live, runtime = impatient
+    await add_run(runtime)
+    for _ in range(100):
+        await say_lines(runtime, ["x" * 60_000] * 4)
+    _, writer = await deaf(live)
+    writer.write(masked({"type": "subscribe", "runId": "r", "after": 0}))
+    await eventually(lambda: open_sockets(live)["/ws"] == 1)
+    async with asyncio.timeout(WAIT_S):
+        while open_sockets(live)["/ws"]:
+            writer.write(PING)
+            await asyncio.sleep(0.05)
+    writer.transport.abort()
+
+
+async def test_pings_are_answered_however_many_a_client_sends_that_reads(live):
+    reader, writer = await deaf(live)
+    for _ in range(40):
+        writer.write(PING * 500)
+        async with asyncio.timeout(WAIT_S):
+            assert await reader.readexactly(127 * 500) == (b"\x8a\x7d" + b"p" * 125) * 500
+    writer.close()
+
+
+async def test_a_message_of_too_many_fragments_closes_the_socket_with_1009(live):
+    async with talking(live, "/__echo") as talk:
+        await talk.socket.send([""] * (MAX_FRAGMENTS - 1), text=True)  # and one that ends it
+        assert await talk.socket.recv() == ""
+        with contextlib.suppress(ConnectionClosed):
+            await talk.socket.send([""] * MAX_FRAGMENTS, text=True)
+        assert await talk.closed() == 1009
 
 
 def resident():

@@ -12,6 +12,7 @@ from runcast.web.sockets.activity import ActivitySurface
 from runcast.web.sockets.connection import Connection, Surface
 from runcast.web.sockets.echo import echo
 from runcast.web.sockets.envelopes import EnvelopesSurface
+from runcast.web.sockets.page import Written
 from runcast.web.sse import Streams
 
 ENVELOPES = "/"
@@ -32,6 +33,7 @@ class Sockets:
         self.open: Counter[str] = Counter()
         self._runtime = runtime
         self._streams = streams
+        self._written = Written()
 
     def routes(self) -> list[WebSocketRoute]:
         """Return their routes."""
@@ -43,7 +45,7 @@ class Sockets:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one of them to its end."""
         path = scope["path"]
-        connection = Connection(self._runtime, self._streams)
+        connection = Connection(self._runtime, self._streams, self._written)
         surface = SURFACES[path](connection, QueryParams(scope["query_string"]))
         self.open[path] += 1
         try:

@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 from runcast.core.errors import BadRequest, Gone, RuncastError, Unavailable
 from runcast.runtime.runtime import Runtime
 from runcast.web.sockets.frames import frame, texts_of
-from runcast.web.sockets.page import Packing, Separate, slices
+from runcast.web.sockets.page import Packing, Separate, Written, slices
 from runcast.web.sockets.protocol import FRAMES
 from runcast.web.sockets.subscriptions import Subscriptions, Target
 from runcast.web.sockets.throttle import Throttle
@@ -39,12 +39,16 @@ class Connection:
 
     One task hears the client, one reads the logs for it and speaks. Neither queues anything: a
     client that does not read is read for less often, and holds what one read gave at most.
+
+    What one read gave is sent in the order of positions. A replay takes many reads, in which every
+    subscription comes as far as it comes: positions then go up for each, not over all of them.
     """
 
-    def __init__(self, runtime: Runtime, streams: Streams) -> None:
+    def __init__(self, runtime: Runtime, streams: Streams, written: Written) -> None:
         self.throttle = Throttle()
         self.packing: Packing = Separate()
         self.runtime = runtime
+        self._written = written
         self._subscriptions = Subscriptions(runtime.logs, streams, self.throttle.wake)
         self._turn = asyncio.Lock()  # an answer never lands in the middle of what a read gave
 
@@ -130,7 +134,7 @@ class Connection:
         taken = await self._subscriptions.take()
         gaps = [frame(dumps(one.gap)) for one in taken if one.gap is not None]
         found = slices(taken, self._subscriptions)
-        spoke = await self._send_all(chain(gaps, self.packing.write(found)))
+        spoke = await self._send_all(chain(gaps, self.packing.write(found, self._written)))
         for one in taken:
             one.subscription.advance()
         return spoke

@@ -8,6 +8,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.exceptions import PayloadTooBig
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
@@ -18,25 +19,44 @@ from websockets.server import ServerProtocol
 FRAMES = "runcast.websocket.frames"
 LINGER_S = 5.0  # for a client to take what was sent before the close; then it is cut
 MISSED_PINGS = 2
+PONG_BYTES = 1024 * 1024  # of pongs that nobody reads; then who asked for them is cut
+MAX_FRAGMENTS = 1_024  # of one message: an empty one weighs nothing in its size, but in memory
 
 _Utf8 = codecs.getincrementaldecoder("utf-8")
 
 
+class TooManyFragments(PayloadTooBig):
+    """A message is in more than MAX_FRAGMENTS pieces."""
+
+    def __init__(self) -> None:
+        super().__init__(None, 0)
+
+    def __str__(self) -> str:
+        return f"more than {MAX_FRAGMENTS} fragments"
+
+
 class StrictServer(ServerProtocol):
-    """Adds to the rules of `websockets` two that it bends.
+    """Adds to the rules of `websockets` two that it bends, and a limit.
 
     Text that is no UTF-8 fails the connection at the first fragment that shows it (RFC 6455
     section 8.1); and a close between the fragments of a message is a close like any other, for
-    control frames may come there (section 5.4).
+    control frames may come there (section 5.4). A message of more than MAX_FRAGMENTS is too big.
     """
 
     _text: codecs.IncrementalDecoder | None = None
+    _fragments = 0
 
     def recv_frame(self, frame: Frame) -> None:
         """Take a frame; raise what fails the connection."""
         if frame.opcode is Opcode.CLOSE:
             self.current_size = None
         super().recv_frame(frame)
+        if frame.opcode in {Opcode.TEXT, Opcode.BINARY}:
+            self._fragments = 1
+        elif frame.opcode is Opcode.CONT:
+            self._fragments += 1
+            if self._fragments > MAX_FRAGMENTS:
+                raise TooManyFragments
         if frame.opcode is Opcode.TEXT:
             self._text = _Utf8()
         if self._text is not None and frame.opcode in {Opcode.TEXT, Opcode.CONT}:
@@ -49,11 +69,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     """Adds to uvicorn's protocol what many sockets on one log need.
 
     Frames that were made once for all are written as they are, any number in one write. A client
-    is dead when it lets MISSED_PINGS pings pass without a byte; and one that does not read what
-    it is sent is cut, where closing would wait for it for ever.
+    is dead when it lets MISSED_PINGS pings pass without a byte, or reads nothing of what waits for
+    it, whatever it sends; and one that does not read what it is sent is cut, where closing would
+    wait for it for ever.
     """
 
     _missed = 0
+    _unread = 0  # bytes that waited for the client when it last sent any
+    _unread_pongs = 0
 
     def __init__(
         self,
@@ -82,9 +105,26 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.transport.write(message["frames"])
 
     def data_received(self, data: bytes) -> None:
-        """Take whatever comes as a sign of life."""
-        self._missed = 0
+        """Take whatever comes as a sign of life, unless its sender has stopped to read."""
+        unread = self.transport.get_write_buffer_size()
+        if self.writable.is_set() or unread < self._unread:
+            self._missed = 0
+        self._unread = unread
         super().data_received(data)
+
+    def handle_ping(self) -> None:
+        """Send the pongs; cut a client that asks for more of them than it reads."""
+        pongs = b"".join(self.conn.data_to_send())
+        self.transport.write(pongs)
+        self._unread_pongs = 0 if self.writable.is_set() else self._unread_pongs + len(pongs)
+        if self._unread_pongs > PONG_BYTES:
+            self.transport.abort()
+
+    def handle_pong(self, event: Frame) -> None:
+        """Take the answer to a ping as a sign of life: it was read."""
+        if event.data == self.pending_ping_payload:
+            self._missed = 0
+        super().handle_pong(event)
 
     def keepalive_timeout(self) -> None:
         """Ping once more, or give the client up."""
