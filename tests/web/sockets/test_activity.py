@@ -143,7 +143,7 @@ JUNK = [
     ({"unsubscribe": "r"}, "bad_request", "for /"),
     ({"type": "subscribe"}, "bad_request", "workOrderId"),
     ({"type": "unsubscribe"}, "bad_request", "workOrderId"),
-    ({"type": "subscribe", "workOrderId": "r", "runId": "r"}, "bad_request", "one of"),
+    ({"type": "subscribe", "lifecycle": True, "runId": "r"}, "bad_request", "one of"),
     ({"type": "subscribe", "workOrderId": 7}, "bad_request", "workOrderId"),
     ({"type": "subscribe", "workOrderId": "*"}, "bad_id", "workOrderId"),
     ({"type": "subscribe", "runId": "a..b"}, "bad_id", "runId"),
@@ -442,3 +442,15 @@ async def test_a_replay_does_not_wait_for_the_throttle(live, runtime):
             heard = await talk.until(seq=33)
 
     assert len(heard) == 33
+
+
+async def test_a_run_may_be_named_with_its_work_order(live, runtime):
+    await add_run(runtime, "r", "task")
+    await add_run(runtime, "other", "task")
+    both = {"workOrderId": "task", "runId": "r"}
+    async with talking(live) as talk:
+        confirmed = await talk.ask(type="subscribe", **both, after=0)
+        assert {name: confirmed[name] for name in both} == both
+        heard = await talk.settle()
+
+    assert {one["runId"] for one in heard} == {"r"}

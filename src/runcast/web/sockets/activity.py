@@ -120,6 +120,9 @@ class _Wish(msgspec.Struct, frozen=True, rename="camel"):
 
 def _target(message: dict[str, Any]) -> Target:
     named = [name for name in _TARGETS if name in message]
+    if named == ["workOrderId", "runId"]:
+        run, order = (_TARGETS[name](message[name]) for name in ("runId", "workOrderId"))
+        return run._replace(within=str(order.value))  # a run has one work order: no more to say
     if len(named) != 1:
         raise BadRequest("bad_request", f"name one of {', '.join(_TARGETS)}")
     return _TARGETS[named[0]](message[named[0]])
@@ -138,7 +141,8 @@ def _of_lifecycle(value: object) -> Target:
     return _LIFECYCLE
 
 
-# By the field that names it: what can be subscribed to. A message has exactly one of them.
+# By the field that names it: what can be subscribed to. A message has one of them, or a run with
+# its work order.
 _TARGETS: dict[str, Callable[[Any], Target]] = {
     "workOrderId": lambda value: _of_id("workOrderId", value, "task_id", folded),
     "runId": lambda value: _of_id("runId", value, "run_id"),

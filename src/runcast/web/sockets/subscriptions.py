@@ -18,18 +18,21 @@ MAX_SUBSCRIPTIONS = 1_000  # of one connection: each is memory, and its client c
 class Target(NamedTuple):
     """What can be subscribed to: by which name a client calls it, and what the store has of it.
 
-    `counted` is the run or task whose clients are limited; None where they are not.
+    `counted` is the run or task whose clients are limited; None where they are not. `within` is
+    the work order that the client named beside its run.
     """
 
     name: str
     value: str | bool
     selection: Selection
     counted: str | None = None
+    within: str | None = None
 
     @property
     def shown(self) -> dict[str, Any]:
         """Return it as messages about it name it."""
-        return {self.name: self.value}
+        named = {self.name: self.value}
+        return named if self.within is None else {"workOrderId": self.within} | named
 
 
 class Sent(NamedTuple):
