@@ -262,6 +262,44 @@ class TestWatching:
         with pytest.raises(Conflict):
             store.emit_process_complete("p1", "completed")
 
+    def test_who_watches_what_is_removed_is_told_and_let_go(self, store: ProcessStore) -> None:
+        done = {"type": "done", "processId": "p1", "deleted": True}
+        told: Told = queue.SimpleQueue()
+        early: Told = queue.SimpleQueue()
+        late: Told = queue.SimpleQueue()
+        release = threading.Event()
+
+        def be_slow(message: dict[str, Any]) -> None:
+            told.put(message)
+            release.wait(10)
+
+        store.on_process_output("p1", early.put)  # before there is such a process
+        store.add(process())
+        store.on_process_output("p1", be_slow)
+        store.emit_process_output("p1", "seen")
+        assert told.get(timeout=10) == {"type": "chunk", "content": "seen"}
+        assert early.get(timeout=10) == {"type": "chunk", "content": "seen"}
+        store.emit_process_output("p1", "gone before its turn")
+        store.remove("p1")
+        release.set()
+        assert told.get(timeout=10) == done
+        store.on_process_output("p1", late.put)
+        assert late.get(timeout=10) == done
+        while (message := early.get(timeout=10)) != done:
+            assert message["content"] == "gone before its turn"
+        until(
+            lambda: "runcast-watch" not in {thread.name for thread in threading.enumerate()},
+            "the threads to end",
+        )
+
+    def test_who_comes_after_the_end_is_told_of_it(self, store: ProcessStore) -> None:
+        told: Told = queue.SimpleQueue()
+        store.add(process())
+        store.emit_process_output("p1", "before")
+        store.emit_process_complete("p1")
+        store.on_process_output("p1", told.put)
+        assert [told.get(timeout=10)["type"] for _ in range(2)] == ["status", "done"]
+
     def test_closing_ends_those_who_watch(self) -> None:
         before = {thread.name for thread in threading.enumerate()}
         with ProcessStore() as store:

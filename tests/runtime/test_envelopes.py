@@ -10,7 +10,7 @@ import pytest
 
 from runcast.config import Settings, StoreSettings
 from runcast.core.errors import NotFound, Unavailable
-from runcast.core.events import run_log
+from runcast.core.events import Batch, run_log
 from runcast.core.runs import Run
 from runcast.runtime.envelopes import REMEMBERED
 from runcast.runtime.external import Report
@@ -105,3 +105,16 @@ async def test_a_store_that_refuses_has_taken_nothing(data_dir: Path) -> None:
     await runtime.close()
     with pytest.raises(Unavailable):
         await runtime.envelopes.record([thought(1)])
+
+
+async def test_the_order_of_a_list_is_kept_over_tasks_in_one_commit(runtime: Runtime) -> None:
+    heard: list[list[Batch]] = []
+    runtime.store.listen(lambda batches: heard.append(list(batches)))
+    await runtime.envelopes.record([thought(number, f"t{number % 3}") for number in range(30)])
+    (batches,) = heard
+    events = [event for batch in batches for event in batch.events() if event.type == "thought"]
+    assert [event.data["envelope"]["sequenceNumber"] for event in events] == list(range(30))
+    await runtime.envelopes.record([thought(number, f"t{number % 3}") for number in range(30, 60)])
+    for number, run in enumerate((await runtime.list(RunFilter(), 10))[::-1]):
+        assert await numbers(runtime, run) == list(range(number, 60, 3))
+        assert (await runtime.store.checkpoint(run.id)).offset == 20

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,6 +119,25 @@ async def test_restart_ends_no_run_early(
     assert await restarted.end_silent() == 0
     clock.forward(TIMEOUT_S / PRECISION + 1)
     assert await restarted.end_silent() == 1
+
+
+async def test_client_that_ends_its_run_just_then_stops_no_pass(
+    store: Store, silence: Silence, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for run_id in ("first", "just ended", "last"):
+        await add(store, run_id)
+    clock.forward(2 * TIMEOUT_S)
+    listed = store.runs
+
+    async def list_and_end(*args: Any, **more: Any) -> list[Run]:
+        runs = await listed(*args, **more)
+        if any(run.id == "just ended" for run in runs):
+            await store.transition("just ended", "completed", clock())
+        return runs
+
+    monkeypatch.setattr(store, "runs", list_and_end)
+    assert await silence.end_silent() == 2
+    assert (await store.get("just ended")).status == "completed"
 
 
 async def test_patch_is_a_sign_of_life(store: Store, logs: Logs, tmp_path: Path) -> None:

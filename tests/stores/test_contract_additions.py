@@ -43,10 +43,30 @@ async def test_runs_and_events_are_added_in_one_commit(store: Store) -> None:
     assert (await news_of(store))[1:] == [("run_added", "new"), ("run_added", "empty")]
 
 
+async def test_one_run_may_be_added_to_by_turns_with_others(store: Store) -> None:
+    await store.create(a_run("old"))
+    additions = [
+        Addition("old", [say("a")], move(0, 1)),
+        Addition("new", [say("b")], move(0, 1)),
+        Addition("old", [say("c")], move(1, 2)),
+        Addition("new", [say("d")], move(1, 2)),
+    ]
+    spans = await store.append_all(additions, [external("new")])
+    assert [span.position for span in spans] == list(
+        range(spans[0].position, spans[0].position + 4)
+    )
+    assert [await texts_of(store, run_id) for run_id in ("old", "new")] == [["a", "c"], ["b", "d"]]
+    assert (await store.checkpoint("old")).offset == 2
+    stale = [Addition("old", [say("x")], move(2, 3)), Addition("old", [say("y")], move(2, 4))]
+    with pytest.raises(RuncastError, match="checkpoint"):
+        await store.append_all(stale)
+    assert await texts_of(store, "old") == ["a", "c"]
+
+
 async def test_approvals_move_with_what_is_added(store: Store) -> None:
     await store.append_all([Addition("r", [tell_approval("a")])], [external("r")])
     assert (await store.get("r")).pending_approvals == 1
-    assert (await news_of(store))[-1] == ("run_updated", "r")
+    assert (await news_of(store))[-1] == ("run_asked", "r")
     await store.append_all([Addition("r", [tell_approval("a", "allowed")])])
     assert (await store.get("r")).pending_approvals == 0
 

@@ -11,10 +11,10 @@ import pytest
 
 from runcast.core.events import MESSAGES, run_log
 from runcast.core.runs import RunRef
-from runcast.stores import Selection, open_store
+from runcast.stores import RunFilter, Selection, open_store
 from runcast.stores.sqlite import pages, queries
 from runcast.stores.sqlite.database import migrations, open_database, open_for_reading
-from runcast.stores.sqlite.queries import selection_terms
+from runcast.stores.sqlite.queries import selection_terms, where_clause
 from tests.stores.make import PLENTY, a_run, facts, lines, say
 
 
@@ -51,6 +51,17 @@ def test_where_a_log_begins_to_be_read_touches_no_batch(connection: apsw.Connect
         plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
         steps = [str(row[-1]) for row in plan if "batches" in str(row[-1])]
         assert all("COVERING INDEX" in step for step in steps), steps
+
+
+def test_the_runs_of_a_task_are_found_by_the_task(connection: apsw.Connection) -> None:
+    where = RunFilter(
+        statuses=["running"], workspace_id="w", task_id="t", source="external", kind="k", since=1
+    )
+    clause, values = where_clause(where, before=9)
+    statement = f"EXPLAIN QUERY PLAN {queries.RUNS}{clause}{queries.PAGE}"
+    steps = [str(row[-1]) for row in connection.execute(statement, [*values, 1, 0])]
+    assert "runs_by_task" in steps[0], steps
+    assert not [step for step in steps if step.startswith(("SCAN", "USE TEMP"))], steps
 
 
 @pytest.mark.parametrize("most", [0, 2, 4])

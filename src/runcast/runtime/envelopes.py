@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,6 +38,9 @@ class Checked(NamedTuple):
     envelope: Envelope
     value: Json
     size: int  # of its JSON, in characters
+
+
+Stretch = tuple[Task, list[Checked]]  # neighbours of one task
 
 
 class _Place:
@@ -90,22 +94,20 @@ class Envelopes:
         self, checked: Sequence[Checked], workspace_id: str = DEFAULT, once: Once | None = None
     ) -> int:
         """Keep envelopes as `record` does; raise BadRequest if there is no such workspace."""
-        by_task: dict[Task, list[Checked]] = {}
-        for one in checked:
-            task = workspace_id, folded(one.envelope.task_id)
-            by_task.setdefault(task, []).append(one)
+        keyed = groupby(checked, lambda one: (workspace_id, folded(one.envelope.task_id)))
+        stretches = [(task, list(some)) for task, some in keyed]
         count = len(checked)
         once = mapped(once, lambda _: count)
-        while not await self._commit(by_task, once):
+        while not await self._commit(stretches, once):
             pass  # the run was ended or deleted in between: the next turn finds or makes another
         return count
 
-    async def _commit(self, by_task: dict[Task, list[Checked]], once: Once | None) -> bool:
+    async def _commit(self, stretches: Sequence[Stretch], once: Once | None) -> bool:
         """Commit envelopes; False if that has to be planned anew."""
         # The next in turn plans with what this one leaves, before that is durable: commits come
         # in the order in which they were asked for, and the checkpoint guards against any other.
         async with self._turn:
-            plan = await self._plan(by_task)
+            plan = await self._plan(stretches)
         for place in plan.places.values():
             place.under_way += 1
         try:
@@ -122,26 +124,38 @@ class Envelopes:
         self._forget_some()
         return True
 
-    async def _plan(self, by_task: dict[Task, list[Checked]]) -> _Plan:
+    async def _plan(self, stretches: Sequence[Stretch]) -> _Plan:
+        tasks = list(dict.fromkeys(task for task, _ in stretches))
         plan = _Plan([], [], {})
+        for task, known in zip(tasks, await self._known(tasks), strict=True):
+            plan.places[task] = known or self._begin(task, plan.births)
         try:
-            for task, checked in by_task.items():
-                place = self._places.pop(task, None) or await self._find(task)
-                if place is None:
-                    run = _new_run(*task)
-                    plan.births.append(run)
-                    place = _Place(run, Checkpoint())
-                plan.additions.append(await self._addition(place, checked))
-                self._places[task] = plan.places[task] = place
+            for task, checked in stretches:
+                plan.additions.append(await self._addition(plan.places[task], checked))
         except BaseException:
             self._forget(plan.places)
             raise
+        self._forget(tasks)
+        self._places.update(plan.places)
         return plan
 
+    def _begin(self, task: Task, births: list[Run]) -> _Place:
+        births.append(_new_run(*task))
+        return _Place(births[-1], Checkpoint())
+
+    async def _known(self, tasks: Sequence[Task]) -> list[_Place | None]:
+        """Return each task's place, None if it has none; BadRequest if its workspace is unknown."""
+        places = {task: self._places.get(task) for task in tasks}
+        unknown = [task for task, place in places.items() if place is None]
+        for workspace_id in {workspace_id for workspace_id, _ in unknown}:
+            await self._workspaces.of(workspace_id)
+        found = await asyncio.gather(*[self._find(task) for task in unknown])
+        places.update(zip(unknown, found, strict=True))
+        return list(places.values())
+
     async def _find(self, task: Task) -> _Place | None:
-        """Return the place that a task has in the store; BadRequest if its workspace is unknown."""
+        """Return the place that a task has in the store."""
         workspace_id, task_id = task
-        await self._workspaces.of(workspace_id)
         where = RunFilter(
             statuses=("queued", "running"),
             workspace_id=workspace_id,

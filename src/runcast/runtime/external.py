@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -27,7 +28,7 @@ from runcast.runtime.spill import Blobs, spill
 from runcast.runtime.submit import fault_of_metadata
 from runcast.runtime.workspaces import Workspaces
 from runcast.spool.folder import RunFolder
-from runcast.stores import Span, Store
+from runcast.stores import Addition, Span, Store
 
 _TIMES = ("started_at", "ended_at")  # what a client has said of them stays until it says more
 
@@ -132,6 +133,24 @@ class External:
             if not entries:
                 return await self._nothing(run, after, once)
             return await self._store.append(run_log(run_id), entries, after=after, once=once)
+
+    async def append_all(self, stretches: Sequence[tuple[str, Sequence[Report]]]) -> None:
+        """Append events to runs, each with its id, in this order and in one commit.
+
+        None may be a `status`. What `append` would refuse of one run is refused of all.
+        """
+        async with AsyncExitStack() as turns:
+            runs: dict[str, Run] = {}
+            for run_id in sorted({run_id for run_id, _ in stretches}):
+                await turns.enter_async_context(self._turn(run_id))
+                runs[run_id] = await self._external(run_id)
+            additions = []
+            for run_id, reports in stretches:
+                drafts = [_draft(number, report) for number, report in enumerate(reports)]
+                if any(draft.type == "status" for draft in drafts):
+                    raise BadRequest.of("events", "a status must come alone")
+                additions.append(Addition(run_id, await self._kept(runs[run_id], drafts)))
+            await self._store.append_all(additions)
 
     async def update(
         self,

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import structlog
 
+from runcast.core.errors import Conflict, NotFound
 from runcast.core.events import Batch, run_log
 from runcast.core.runs import Run
 from runcast.core.times import format_duration
@@ -41,7 +42,10 @@ class Silence:
         ended = 0
         async for run in self._open():
             known.discard(run.id)
-            ended += await self._look(run)
+            try:
+                ended += await self._look(run)
+            except (Conflict, NotFound):
+                continue  # its client has just ended or removed it
         for run_id in known:
             self._heard.pop(run_id, None)
         return ended

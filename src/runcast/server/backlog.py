@@ -15,10 +15,22 @@ GROUP_BYTES = 1024 * 1024
 
 
 class Target(Protocol):
-    """Where emissions go; those for equal targets that follow one another go there together."""
+    """Where emissions go: those of one lane in order, those of others beside them."""
 
-    async def take(self, runtime: Runtime, values: Sequence[Any]) -> None:
-        """Commit values in order."""
+    @property
+    def lane(self) -> str:
+        """What orders it: nobody who follows sees emissions of several lanes as one stream."""
+
+    @property
+    def together(self) -> str:
+        """What neighbours in a lane have in common that are committed at once."""
+
+    @classmethod
+    async def take(cls, runtime: Runtime, stretches: Sequence[tuple[Any, list[Any]]]) -> None:
+        """Commit what goes to targets of this class, in order; all of it or nothing."""
+
+
+Stretch = tuple[Target, list[Any]]  # neighbours with one target
 
 
 class Emission(NamedTuple):
@@ -38,6 +50,7 @@ class Backlog:
         self._put = 0
         self._done = 0
         self._closed = False
+        self._dropped = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
 
@@ -64,10 +77,16 @@ class Backlog:
         return self._closed
 
     def flush(self, timeout: float | None) -> bool:
-        """Wait until everything was dealt with that was put before; False if time ran out."""
+        """Wait until everything was dealt with that was put before; False if time ran out.
+
+        RuntimeError if it was dropped.
+        """
         with self._changed:
             until = self._put
-            return self._changed.wait_for(lambda: self._done >= until, timeout)
+            ended = self._changed.wait_for(lambda: self._done >= until or self._dropped, timeout)
+            if self._done < until and self._dropped:
+                raise RuntimeError("the server was stopped before everything was committed")
+            return ended
 
     async def take(self) -> list[Emission]:
         """Return the next emissions, in order; none once it is closed and empty.
@@ -89,6 +108,15 @@ class Backlog:
         with self._changed:
             self._done += count
             self._changed.notify_all()
+
+    def drop(self) -> int:
+        """Drop what waits, and let those go who flush; return how much it was."""
+        with self._changed:
+            count = len(self._waiting)
+            self._waiting.clear()
+            self._dropped = True
+            self._changed.notify_all()
+            return count
 
     def _next_group(self) -> list[Emission]:
         group: list[Emission] = []

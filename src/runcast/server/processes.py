@@ -145,9 +145,10 @@ class Processes:
         """Call back with all that a process prints from now on, in order, then how it ended.
 
         The callback gets `{"type": "chunk", "content"}` for each output, and at the end
-        `{"type": "status", "status", …}` and `{"type": "done", "processId"}`. It is called in a
-        thread of its own, holds up nothing but itself, and its exceptions are logged. The process
-        need not exist yet. Returns a function that ends this: after it, no further call begins.
+        `{"type": "status", "status", …}` and `{"type": "done", "processId"}`; a process that was
+        removed is done, too, and that has `"deleted": true`. It is called in a thread of its own,
+        holds up nothing but itself, and its exceptions are logged. The process need not exist
+        yet. Returns a function that ends this: after it, no further call begins.
         """
         watch = Watch(self._host, process_id, callback)
         watch.start()

@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import AsyncIterator, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -13,11 +11,12 @@ from fastapi import FastAPI
 from starlette.datastructures import State
 
 from runcast.config import Settings, Streaming
-from runcast.core.errors import BadRequest, RuncastError, Unavailable
+from runcast.core.errors import BadRequest
 from runcast.runtime.envelopes import check
 from runcast.runtime.runtime import Runtime
 from runcast.server.activity import Activity
-from runcast.server.backlog import Backlog, Emission, Target
+from runcast.server.backlog import Backlog, Emission
+from runcast.server.commits import Commits
 from runcast.server.host import Folder, Host
 from runcast.server.jobs import Jobs
 from runcast.server.processes import Processes
@@ -26,10 +25,6 @@ from runcast.web.guard import Guard
 from runcast.web.jobs import JobStream
 from runcast.web.server import DrainServer, address_of, bind
 from runcast.web.sockets import ENVELOPES
-
-RETRY_S = 0.2  # before what the storage refused is committed again
-
-logger = logging.getLogger(__name__)
 
 
 class _Listening(DrainServer):
@@ -97,7 +92,8 @@ class Server:
     def stop(self) -> None:
         """Commit what was emitted, end all connections, and leave nothing open; within a second.
 
-        A second call does nothing. Commands that were started here go on, for the next server
+        What cannot be committed in that time is dropped, and an error in the log says how much it
+        was. A second call does nothing. Commands that were started here go on, for the next server
         on the data folder; those in a temporary folder are ended.
         """
         self._backlog.close()
@@ -119,7 +115,7 @@ class Server:
     def flush(self, timeout: float | None = None) -> None:
         """Wait until everything emitted so far is committed; raise TimeoutError after `timeout` s.
 
-        RuntimeError if the server is not running.
+        RuntimeError if the server is not running, or stops before.
         """
         if not self._host.running:
             raise RuntimeError("the server is not running")
@@ -137,39 +133,14 @@ class Server:
             self._listening = _Listening(runtime, ready.set)
             serving = asyncio.create_task(self._listening.serve(sockets=[listener]))
             await ready.wait()
-            committing = asyncio.create_task(self._commit(runtime))
+            commits = Commits(self._backlog, runtime)
             try:
                 yield
             finally:
-                self._backlog.close()
-                await committing
+                await commits.finish()
                 self._listening.should_exit = True
                 await serving
                 self._listening = None
-
-    async def _commit(self, runtime: Runtime) -> None:
-        while emissions := await self._backlog.take():
-            for target, group in groupby(emissions, key=lambda one: one.target):
-                values = [one.value for one in group]
-                await self._commit_group(runtime, target, values)
-            self._backlog.done(len(emissions))
-
-    async def _commit_group(self, runtime: Runtime, target: Target, values: Sequence[Any]) -> None:
-        """Commit what goes to one target; what the log refuses is dropped, and said so."""
-        while True:
-            try:
-                await target.take(runtime, values)
-            except Unavailable as error:
-                # Held up with it, the backlog fills, and who emits learns of it there.
-                logger.warning("emissions wait for the storage: %s", error)
-                if not self._backlog.closed:
-                    await asyncio.sleep(RETRY_S)
-                    continue
-            except RuncastError as error:
-                logger.warning("%d emissions to %s were refused: %s", len(values), target, error)
-            except Exception:
-                logger.exception("%d emissions to %s were lost", len(values), target)
-            return
 
     def _state(self) -> State | None:
         """Return what the routes of the application share, while it serves."""

@@ -1,11 +1,11 @@
 """Where emissions go: envelopes to the runs of their tasks, all else to a run by its id."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import msgspec
 
-from runcast.core.errors import BadRequest, NotFound
+from runcast.core.errors import BadRequest, Conflict, NotFound
 from runcast.core.ids import check_id
 from runcast.runtime.clock import now
 from runcast.runtime.envelopes import Checked, read_json
@@ -18,9 +18,13 @@ from runcast.server.backlog import Emission
 class EnvelopeTarget(msgspec.Struct, frozen=True):
     """The runs that hold envelopes."""
 
-    async def take(self, runtime: Runtime, values: Sequence[Checked]) -> None:
+    lane: ClassVar = ""
+    together: ClassVar = ""
+
+    @classmethod
+    async def take(cls, runtime: Runtime, stretches: Sequence[tuple[Self, list[Checked]]]) -> None:
         """Commit envelopes."""
-        await runtime.envelopes.append(values)
+        await runtime.envelopes.append([one for _, checked in stretches for one in checked])
 
 
 class RunTarget(msgspec.Struct, frozen=True):
@@ -31,16 +35,34 @@ class RunTarget(msgspec.Struct, frozen=True):
     task_id: str | None = None
     workspace_id: str = DEFAULT
 
-    async def take(self, runtime: Runtime, values: Sequence[Report]) -> None:
-        """Commit events."""
-        try:
-            await runtime.external.append(self.run_id, values)
-        except NotFound:
-            await self.make(runtime)
-            await runtime.external.append(self.run_id, values)
+    together: ClassVar = ""
 
-    async def make(self, runtime: Runtime) -> None:
-        """Make the run."""
+    @property
+    def lane(self) -> str:
+        """The task, which may be followed as a whole."""
+        return self.task_id or self.run_id
+
+    @classmethod
+    async def take(cls, runtime: Runtime, stretches: Sequence[tuple[Self, list[Report]]]) -> None:
+        """Commit events."""
+        for target in dict.fromkeys(target for target, _ in stretches):
+            await target.ensure(runtime)
+        await runtime.external.append_all(
+            [(target.run_id, reports) for target, reports in stretches]
+        )
+
+    async def ensure(self, runtime: Runtime) -> None:
+        """Make the run unless there is one."""
+        try:
+            await runtime.get(self.run_id)
+        except NotFound:
+            try:
+                await self._make(runtime)
+            except Conflict as error:
+                if error.code != "id_taken":  # a client was faster
+                    raise
+
+    async def _make(self, runtime: Runtime) -> None:
         spec = ExternalSpec(
             id=self.run_id,
             kind=self.kind,
@@ -55,11 +77,25 @@ class EndTarget(msgspec.Struct, frozen=True):
 
     run: RunTarget
 
-    async def take(self, runtime: Runtime, values: Sequence[dict[str, Any]]) -> None:
+    @property
+    def lane(self) -> str:
+        """That of the run."""
+        return self.run.lane
+
+    @property
+    def together(self) -> str:
+        """The run: each ends by itself."""
+        return self.run.run_id
+
+    @classmethod
+    async def take(
+        cls, runtime: Runtime, stretches: Sequence[tuple[Self, list[dict[str, Any]]]]
+    ) -> None:
         """End the run; the status that it has already changes nothing."""
-        for outcome in values:
-            report = Report("status", outcome)
-            await self.run.take(runtime, [report])
+        for target, outcomes in stretches:
+            await target.run.ensure(runtime)
+            for outcome in outcomes:
+                await runtime.external.append(target.run.run_id, [Report("status", outcome)])
 
 
 def report(target: RunTarget, kind: str, data: dict[str, Any]) -> Emission:

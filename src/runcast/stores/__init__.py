@@ -200,8 +200,8 @@ class Store(Protocol):
     ) -> list[Span]:
         """Add runs as `create` does, then append to logs of runs as `append` does, in one commit.
 
-        A run is named by one addition at most. What would be refused of one run is refused of
-        all: nothing is added then.
+        The additions come in their order, each as one batch, and find what those before them
+        left. What would be refused of one run is refused of all: nothing is added then.
         """
 
     async def add_message(

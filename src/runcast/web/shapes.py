@@ -29,7 +29,7 @@ Cursor = Annotated[str, text_like(pattern="^(now|0|[1-9][0-9]{0,17})$")]
 PageToken = Annotated[str, text_like(pattern="^[A-Za-z0-9_-]{11}$")]
 TimeText = Annotated[str, text_like(format="date-time")]
 Named = Annotated[str, text_like(pattern=r"[^\s\x1c-\x1f\x85]")]  # these are space to Python
-AbsolutePath = Annotated[str, text_like(pattern="^/")]
+AbsolutePath = Annotated[str, text_like(pattern=r"^/[^\x00]*$")]
 # As large as the store can count. Not `le`: the description has bounds as floating point numbers,
 # and rounds that one up.
 Count = Annotated[int, Field(ge=0, lt=2**63)]

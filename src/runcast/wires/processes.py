@@ -6,7 +6,7 @@ from typing import Any
 from runcast.core.events import Batch, Event, Lines
 from runcast.core.runs import TERMINAL, RunRef
 from runcast.core.times import format_duration, parse_time
-from runcast.wires import Place, number_after, speaker, sse
+from runcast.wires import Place, speaker, sse
 from runcast.wires.jsontext import quote
 from runcast.wires.texts import blob_of, line_of
 
@@ -35,9 +35,9 @@ class ProcessesWire(sse.SseWire):
 
 
 def told(batch: Batch, after: int) -> Iterator[sse.Named]:
-    """Yield the messages about a run's events behind position `after`, each with its name."""
+    """Yield the messages about a run's events behind seq `after`, each with its name."""
     ref = speaker(batch)
-    for event in batch.events(number_after(batch, after, "position")[0]):
+    for event in batch.events(after):
         row = _ROWS.get(event.type)
         message = None if row is None else row(ref, event)
         if message is not None:

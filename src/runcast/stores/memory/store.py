@@ -151,13 +151,14 @@ class MemoryStore(Shared):
         nothing = rules.pack(())
         for run in births:
             self._check_birth(run, nothing)
-        born = {run.id: (Record(run), Log()) for run in births}
+        planned = {run.id: (Record(run), Log()) for run in births}
         ready = []
         for one in additions:
             log, packed = run_log(one.run_id), rules.pack_addition(one)
-            new = born.get(one.run_id)
+            new = planned.get(one.run_id)
             record, kept = new or (self._find(one.run_id), self._logs.find(log))
-            _appended(record, kept, log, packed, one.advance, None)
+            changed = _appended(record, kept, log, packed, one.advance, None)
+            planned[one.run_id] = changed or record, kept
             ready.append((log, packed, one.advance))
         for run in births:
             self._add_run(run, nothing)
