@@ -18,15 +18,17 @@ STATE := .run
 run: .venv/runtime-installed
 	@$(BIN)/python scripts/run_demo.py $(STATE)
 
-# Hundreds of processes are started: without the variable, none has to compile runcast again.
+# Hundreds of processes are started: without the variable, none has to compile runcast again. Many
+# tests wait more than they compute, so there are more workers than cores.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n $(shell expr `nproc` + 1) --dist worksteal
 test: .venv/dev-installed
 	@scripts/setup-tests
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n auto --dist worksteal
+	$(PYTEST)
 
 # Not part of `make test`: measuring every process costs a third more time.
 coverage: .venv/dev-installed
 	@scripts/setup-tests
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term
+	$(PYTEST) --cov --cov-report=term
 
 check: .venv/dev-installed
 	$(BIN)/ruff check
