@@ -12,7 +12,7 @@ import pytest
 from tests.conformance.suites import SCHEMATHESIS, tell
 from tests.support.server import Server, clean_environment
 
-pytestmark = [pytest.mark.conformance, pytest.mark.needs("schemathesis")]
+pytestmark = pytest.mark.needs("schemathesis")
 
 CONFIG = Path(__file__).parent / "openapi" / "schemathesis.toml"
 LIMIT_S = 1800
@@ -20,13 +20,17 @@ LIMIT_S = 1800
 PROGRAM = "true"
 # Requests one by one; and chains, where an answer says what can be asked next. These are few by
 # chance now and then, so they are made for a time, in seconds.
-PHASES = {"examples,coverage,fuzzing": [], "stateful": ["--max-time", "90"]}
+PHASES = [
+    pytest.param("examples,fuzzing", ["--max-examples", "5"], id="short"),
+    pytest.param("examples,coverage,fuzzing", [], marks=pytest.mark.conformance, id="long"),
+    pytest.param("stateful", ["--max-time", "90"], marks=pytest.mark.conformance, id="chains"),
+]
 FIGURES = (r"Tested: +\d+", r"Scenarios: +\d+", r"Test cases:\n +.+", r"Seed: \d+")
 
 
-@pytest.mark.parametrize("phases", PHASES)
+@pytest.mark.parametrize(("phases", "flags"), PHASES)
 def test_made_up_requests_are_answered_as_the_description_says(
-    make_server: Callable[..., Server], tmp_path: Path, phases: str
+    make_server: Callable[..., Server], tmp_path: Path, phases: str, flags: list[str]
 ) -> None:
     programs = tmp_path / "programs"
     programs.mkdir()
@@ -37,7 +41,7 @@ def test_made_up_requests_are_answered_as_the_description_says(
     done = subprocess.run(
         [
             *(SCHEMATHESIS, "--config-file", CONFIG, "run", f"{server.url}/openapi.json"),
-            *("--phases", phases, *PHASES[phases], "--no-color"),
+            *("--phases", phases, *flags, "--no-color"),
         ],
         cwd=tmp_path,
         env=clean_environment({"PYTHONPATH": str(CONFIG.parent)}),
