@@ -20,7 +20,7 @@ SETTINGS = {
 }
 # Rounds, kills in each of them, and how many lines a second each talker prints beside its bursts.
 ROUNDS = [
-    (1, 5, 1_000),
+    (1, 8, 2_000),
     pytest.param(13, 8, 2_000, marks=[pytest.mark.chaos, pytest.mark.timeout(1_800)]),
 ]
 LONGEST_LIFE_S = 0.8
