@@ -19,7 +19,6 @@ from runcast.wires.activity import (
     PREVIEW_CHARS,
     Include,
     Message,
-    gap,
     joined,
     messages,
 )
@@ -262,16 +261,6 @@ def test_everything_but_deltas_is_wanted_unless_said_otherwise() -> None:
 def test_options_are_read_by_the_names_that_clients_use() -> None:
     asked = {"type": "subscribe", "includeToolCalls": False, "includeDeltas": True}
     assert msgspec.convert(asked, Include) == Include(tool_calls=False, deltas=True)
-
-
-def test_a_gap_in_a_subscription_says_what_is_gone() -> None:
-    assert gap("wo-1", 3, 9, "retention") == {
-        "type": "gap",
-        "workOrderId": "wo-1",
-        "after": 3,
-        "first": 9,
-        "reason": "retention",
-    }
 
 
 def test_neighbouring_output_is_joined_as_it_was_printed() -> None:

@@ -4,7 +4,6 @@ import pytest
 
 from runcast.core.envelopes import ENVELOPE_KIND, read_envelope
 from runcast.core.runs import RunRef
-from runcast.wires.envelopes import gap
 from tests.wires.said import STAMP, draft, status, written
 
 BLOB = {"id": "b1", "size": 70_000}
@@ -134,13 +133,3 @@ def test_a_field_that_is_called_envelope_and_is_none_changes_nothing():
 def test_only_runs_that_envelopes_made_end_without_an_observation(source, actor, told):
     ref = RunRef("r", "t", "w", actor, source)
     assert len(written("envelopes", status("completed"), ref=ref)) == told
-
-
-def test_a_gap_in_a_subscription_names_its_task():
-    assert gap("t", 3, 9, "retention") == {
-        "type": "gap",
-        "taskId": "t",
-        "after": 3,
-        "first": 9,
-        "reason": "retention",
-    }

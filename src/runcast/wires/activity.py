@@ -110,12 +110,6 @@ def message(event: Event, work_order_id: str, run_id: str, include: Include) -> 
     return told
 
 
-def gap(work_order_id: str, after: int, first: int, reason: str) -> Message:
-    """Say that what a subscription would have been told between `after` and `first` is gone."""
-    told = {"type": "gap", "workOrderId": work_order_id}
-    return told | {"after": after, "first": first, "reason": reason}
-
-
 def joined(told: Iterable[Message]) -> Iterator[Message]:
     """Join neighbours that are output of one run and one kind, up to 64 KiB of text.
 

@@ -23,11 +23,6 @@ def envelope_texts(batch: Batch, after: int) -> tuple[str, ...]:
     return tuple(text for text in texts if text)
 
 
-def gap(task_id: str, after: int, first: int, reason: str) -> Message:
-    """Say that what a subscription would have been told between `after` and `first` is gone."""
-    return {"type": "gap", "taskId": task_id, "after": after, "first": first, "reason": reason}
-
-
 class EnvelopesWire(sse.SseWire):
     """Writes envelopes as events without a name."""
 
