@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import structlog
 
-from runcast.agents.control import Control, control
+from runcast.agents.control import control
 from runcast.core.errors import Conflict, Unavailable
-from runcast.core.events import Draft, run_log
+from runcast.core.events import Data, Draft, run_log
 from runcast.core.runs import Run
 from runcast.parsers import Account, Parser
 from runcast.runtime.approvals import Approvals, settling
@@ -40,8 +40,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 class Attendance:
     """Looks after one running run: its stdin, approvals, progress, and an end that must come.
 
-    All of it is one task that sleeps until something is due or `wake` is called. Works from the
-    store and the folder, so that another server can take over at any point.
+    All of it is one task that sleeps until something is due, or the run says or is told
+    something. Works from the store and the folder, so that another server can take over.
     """
 
     def __init__(
@@ -54,7 +54,8 @@ class Attendance:
         policy: Policy,
         hung: Callable[[], Awaitable[None]],
     ) -> None:
-        self.control = control(run.dialect) if run.stdin in ("pipe", "agent") else None
+        self._piped = run.stdin in ("pipe", "agent")
+        self.control = control(run.dialect) if self._piped else None
         self._store = store
         self._run = run
         self._log = run_log(run.id)
@@ -71,21 +72,18 @@ class Attendance:
         self._retry_at = _NEVER
         self._progress_at = _NEVER
         self._stale = False  # what is known of the approvals
+        self._fed = True  # there may be something to be delivered
         if parser.account() is not None:
             self._progress_at = self._loop.time() + policy.progress_s
 
     @property
     def needed(self) -> bool:
         """Whether there is anything to do: plain commands without input are left alone."""
-        return self._parser.account() is not None or self._run.stdin in ("pipe", "agent")
-
-    def wake(self) -> None:
-        """Look what is to be done now."""
-        self._wake.set()
+        return self._parser.account() is not None or self._piped
 
     def fed(self) -> None:
         """Look what was committed for the run by others: input, or an answer."""
-        self._stale = True
+        self._stale = self._fed = True
         self._wake.set()
 
     def grown(self) -> None:
@@ -95,7 +93,7 @@ class Attendance:
 
     async def attend(self) -> None:
         """Do what is due, for as long as this is not cancelled."""
-        chores = (self._reload, self._stdin.deliver, self._expire, self._report, self._after_word)
+        chores = (self._reload, self._deliver, self._expire, self._report, self._after_word)
         while True:
             self._wake.clear()
             self._retry_at = _NEVER
@@ -144,8 +142,21 @@ class Attendance:
 
     async def _reload(self) -> None:
         if self._stale:
-            await self._approvals.load()
-            self._stale = False
+            self._stale = False  # first: what is committed during the read is looked for again
+            try:
+                await self._approvals.load()
+            except BaseException:
+                self._stale = True
+                raise
+
+    async def _deliver(self) -> None:
+        if self._fed and self._piped:
+            self._fed = False
+            try:
+                await self._stdin.deliver()
+            except BaseException:
+                self._fed = True
+                raise
 
     def _due(self) -> float | None:
         due = min(self._retry_at, self._progress_at, self._linger_until, self._expiry())
@@ -166,19 +177,23 @@ class Attendance:
             if approval.time > deadline:
                 return
             draft = settling(approval, "expired", now())
-            answer = _denial(self.control, approval.data, message)
-            if self._stdin.ended:
-                answer = None
+            answer = self._denial(approval.data, message)
             await self._store.append(self._log, [draft], stdin=answer)
             self._approvals.committed([draft])
             await self._stdin.deliver()
+
+    def _denial(self, data: Data, message: str) -> Stdin | None:
+        """Write the denial of a question; None if nobody would read it."""
+        if self.control is None or self._stdin.ended:
+            return None
+        return Stdin(self.control.answer(data, "deny", message, None))
 
     async def _report(self) -> None:
         now_at = self._loop.time()
         if now_at < self._progress_at:
             return
-        # After a stop of the whole process, one is due, and not one for each that was missed.
-        self._progress_at = max(self._progress_at + self._policy.progress_s, now_at)
+        # From now on: after a stop of the whole process, those that were missed are not due.
+        self._progress_at = now_at + self._policy.progress_s
         if (account := self._parser.account()) is not None:
             await self._store.append(self._log, [self._progress(account, account.phase)])
 
@@ -206,9 +221,3 @@ def _why_expired(after_s: float) -> str:
     if after_s < 1:  # who sets so little does not mean anybody to answer
         return "nobody can be asked here; choose a permission mode that allows it"
     return f"nobody answered within {after_s:g} seconds"
-
-
-def _denial(control: Control | None, data: dict[str, object], message: str) -> Stdin | None:
-    if control is None:
-        return None
-    return Stdin(control.answer(data, "deny", message, None))

@@ -74,7 +74,7 @@ class Execution:
         """Look whether the runner still lives, read on, and deliver what waits."""
         self._check = True
         self._look.set()
-        self._attendance.wake()
+        self._attendance.fed()
 
     def grown(self) -> None:
         """Read on: the spool has grown."""
