@@ -15,6 +15,7 @@ from runcast.core.errors import BadRequest, Unavailable
 from runcast.core.ids import check_id, folded, uuid7
 from runcast.core.limits import METADATA_BYTES
 from runcast.core.once import Once
+from runcast.core.processes import prompt_preview
 from runcast.core.runs import Run
 from runcast.parsers import PARSERS
 from runcast.runtime.clock import now
@@ -22,7 +23,6 @@ from runcast.runtime.workspaces import DEFAULT
 from runcast.spool.folder import RunFolder
 from runcast.stores import Store
 
-PREVIEW_CHARS = 80  # of a prompt, for lists
 PROMPT_CHARS = 64 * 1024  # of a prompt, kept with its run
 
 T = TypeVar("T")
@@ -216,7 +216,7 @@ def _queued(spec: RunSpec, launch: Launch, defaults: Defaults) -> Run:
         command=launch.command,
         tool=spec.tool,
         agent=spec.agent,
-        prompt_preview=None if spec.prompt is None else spec.prompt[:PREVIEW_CHARS],
+        prompt_preview=None if spec.prompt is None else prompt_preview(spec.prompt),
         full_prompt=None if spec.prompt is None else spec.prompt[:PROMPT_CHARS],
         dialect=launch.dialect,
         cwd=spec.cwd or defaults.cwd,

@@ -1,7 +1,6 @@
 """Jobs over HTTP: start a tool by its name in a project, and watch what it prints."""
 
 import asyncio
-import re
 from typing import Annotated, Literal
 
 import msgspec
@@ -13,6 +12,7 @@ from starlette.types import Send
 
 from runcast.core.errors import BadRequest, NotFound
 from runcast.core.events import run_log
+from runcast.core.ids import check_uuid
 from runcast.core.limits import MAX_POSITION
 from runcast.core.runs import Run
 from runcast.runtime.follow import Follower
@@ -30,8 +30,6 @@ from runcast.wires import Keep, new_wire
 from runcast.wires.sse import MEDIA_TYPE, bare_frame
 
 router = APIRouter(prefix="/api", route_class=JsonRoute, tags=["jobs"])
-
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def _word(value: object) -> object:
@@ -83,10 +81,7 @@ class QueueAnswer(CamelAnswer):
 
 
 def _check_job_id(text: str) -> str:
-    job_id = text.lower()
-    if _UUID.fullmatch(job_id) is None:
-        raise BadRequest("bad_id", "a job's id is a UUID")
-    return job_id
+    return check_uuid(text, "jobId")
 
 
 JobId = Annotated[Uuid, Path(description="The job's id: a UUID."), AfterValidator(_check_job_id)]
