@@ -35,7 +35,7 @@ class Framer:
     @property
     def waiting(self) -> bool:
         """Whether a flush would write something; the start of a character alone is not enough."""
-        return _boundary(self._held, len(self._held)) > 0
+        return boundary(self._held, len(self._held)) > 0
 
     def feed(self, chunk: bytes, time_ns: int) -> bytes:
         """Frame all lines that end in `chunk`, which must not be longer than PART_BYTES."""
@@ -52,7 +52,7 @@ class Framer:
 
     def flush(self, time_ns: int) -> bytes:
         """Frame the unfinished text as a part, but for the start of a character at its end."""
-        return self._write(_boundary(self._held, len(self._held)), time_ns)
+        return self._write(boundary(self._held, len(self._held)), time_ns)
 
     def close(self, time_ns: int) -> bytes:
         """Frame everything that is left: the output ended without a newline."""
@@ -68,7 +68,7 @@ class Framer:
         framed = b""
         start = 0
         while end - start > PART_BYTES:
-            cut = _boundary(text, start + PART_BYTES)
+            cut = boundary(text, start + PART_BYTES)
             framed += self._header(time_ns, b"P") + text[start:cut] + b"\n"
             start = cut
         return framed, start
@@ -105,7 +105,7 @@ def output_bytes(records: bytes) -> int:
     return sum(len(line) - HEADER_BYTES for line in lines if line) + newlines
 
 
-def _boundary(data: bytes, end: int) -> int:
+def boundary(data: bytes | bytearray, end: int) -> int:
     """Return the last place up to `end`, at most 3 bytes before, that cuts no UTF-8 character.
 
     That is `end` where the text there is not UTF-8.

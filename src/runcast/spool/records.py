@@ -14,17 +14,42 @@ _GALLOP_BYTES = 4096
 
 
 class Block:
-    """Consecutive records with one header: their offset, time (µs), stream, flag, and texts."""
+    """Consecutive records with one header: their offset, time (µs), stream, flag, and texts.
+
+    `body` holds the texts with the separator between them, so that a block of lines that stand in
+    no spool is made without looking at them: `Block(time, stream, lines)`.
+    """
 
     __slots__ = ("_body", "_separator", "full", "offset", "stream", "time")
 
-    def __init__(self, header: bytes, body: bytes, offset: int) -> None:
+    def __init__(
+        self,
+        time: int,
+        stream: str,
+        body: bytes,
+        *,
+        full: bool = True,
+        separator: bytes = b"\n",
+        offset: int = 0,
+    ) -> None:
         self.offset = offset
-        self.time = _micros(header)
-        self.stream = header[31:37].decode("ascii")
-        self.full = header[38:39] == b"F"
-        self._separator = b"\n" + header
+        self.time = time
+        self.stream = stream
+        self.full = full
+        self._separator = separator
         self._body = body
+
+    @classmethod
+    def of_records(cls, header: bytes, body: bytes, offset: int) -> "Block":
+        """Make a block of the records of a spool: the header once, then all but that."""
+        return cls(
+            _micros(header),
+            header[31:37].decode("ascii"),
+            body,
+            full=header[38:39] == b"F",
+            separator=b"\n" + header,
+            offset=offset,
+        )
 
     def texts(self) -> list[bytes]:
         """Return the text of each record."""
@@ -104,12 +129,13 @@ def _block(
 ) -> Iterator[Block | Broken]:
     body = data[start + HEADER_BYTES : end]
     if body.count(b"\n") == body.count(b"\n" + header):
-        yield Block(header, body, offset + start)
+        yield Block.of_records(header, body, offset + start)
         return
     # A clock that stepped back can repeat a header with other records in between.
     for line in data[start:end].split(b"\n"):
         if len(line) >= HEADER_BYTES and _is_header(line[:HEADER_BYTES]):
-            yield Block(line[:HEADER_BYTES], line[HEADER_BYTES:], offset + start)
+            header, text = line[:HEADER_BYTES], line[HEADER_BYTES:]
+            yield Block.of_records(header, text, offset + start)
         else:
             yield Broken(len(line) + 1)
         start += len(line) + 1

@@ -1,0 +1,1 @@
+"""Log files that others write: finding them, following them, telling how they ended."""

@@ -1,0 +1,329 @@
+"""Tailing: one path is followed through growth, rotation, truncation and replacement."""
+
+import time
+from typing import NamedTuple
+
+import msgspec
+
+from runcast.spool.records import Block
+from runcast.tail.formats import Framing, new_framing
+from runcast.tail.generations import Generation, Lost, Place
+from runcast.tail.marks import PAST_MARKS, Seen, State
+from runcast.tail.opened import Opened, Shrunk, seen
+from runcast.tail.rotated import CLOCK_NS
+from runcast.tail.unfinished import Kept
+
+__all__ = ["LATE_S", "LOOK_BYTES", "Look", "Lost", "Tail", "standing"]
+
+LOOK_BYTES = 128 * 1024
+LATE_S = 5.0  # for how long a file that was replaced is read on: not all its writers notice at once
+
+
+class Look(NamedTuple):
+    """What a look gave: lines and losses in order, and how many bytes were read for them.
+
+    `more` says that there is more to read at once, `turned` that the tail goes on elsewhere, which
+    should be kept even if nothing was said.
+    """
+
+    items: list[Block | Lost]
+    read: int = 0
+    more: bool = False
+    turned: bool = False
+
+
+_NOTHING = Look([])
+
+
+class _Late:
+    """A file that was replaced: its late lines come in between those of the next one."""
+
+    def __init__(self, file: Opened, framing: Framing) -> None:
+        self.file = file
+        self.framing = framing
+        self.until = time.monotonic() + LATE_S
+
+
+class _Reading:
+    """What one look has given so far."""
+
+    def __init__(self) -> None:
+        self.items: list[Block | Lost] = []
+        self.size = 0
+        self.turned = False
+
+    @property
+    def full(self) -> bool:
+        return self.size >= LOOK_BYTES
+
+
+class Tail:
+    """Follows one path; everything that was written to it comes once, in order.
+
+    - A file that was renamed away is read to its end before the one that took its place. So are
+      those that came and went between two looks, if they are still beside it.
+    - A file that was truncated or deleted may have held more than was read: `Lost` says so.
+    - What was given is not read again by a tail that begins with the `state()` of this one.
+
+    All calls but the properties block, and come from one thread at a time.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        framing: str,
+        stream: str = "stdout",
+        *,
+        joins: bool = False,
+        state: State | None = None,
+        from_end: bool = False,
+        within: str | None = None,
+    ) -> None:
+        """Follow `path`, from where `state` stands, or else from the beginning or the end.
+
+        `framing` names how it is written, `stream` whose text it is if it does not say. With
+        `joins` lines come whole. Links may not lead out of `within`, a real path.
+        """
+        self.path = path
+        self.present = False  # something is at the path
+        self.trouble: str | None = None  # why it cannot be read
+        self.grown_at = time.monotonic()  # when something was read last
+        self._place = Place(path, within)
+        self._framings = (framing, stream, joins)
+        self._framing = self._new_framing()
+        if state is None:
+            state = standing(path, from_end=from_end, within=within)
+        self._state = state
+        self._past = state.past
+        self._confirmed = state.confirmed
+        self._next: list[Generation] = []  # the first is at hand, the last was at the path
+        self._late: list[_Late] = []
+        self._orphan: bool | None = None  # was it deleted, when it was found to be replaced
+        self._replaced = False  # the file at hand has nothing more once its end is seen again
+        self._quiet: Seen | None = None
+
+    @property
+    def descriptors(self) -> int:
+        """How many files are open."""
+        return len(self._next) + len(self._late)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether text is held that no newline has ended."""
+        return self._framing.unfinished
+
+    def look(self) -> Look:
+        """Read on, about LOOK_BYTES; what went wrong with the file is in `trouble`."""
+        if self._quiet is not None and self._is_quiet():
+            return _NOTHING
+        self._quiet = None
+        reading = _Reading()
+        try:
+            self._read_late(reading)
+            self._read_on(reading)
+            self.trouble = None
+        except OSError as error:
+            self.trouble = error.strerror or str(error)
+        if reading.size or reading.turned:
+            self.grown_at = time.monotonic()
+        return Look(reading.items, reading.size, reading.full, reading.turned)
+
+    def flush(self) -> list[Block]:
+        """Give what is unfinished as parts; nothing where lines are held until they end."""
+        return self._framing.flush(_now())
+
+    def finish(self) -> list[Block]:
+        """Give what is unfinished, because nothing more is wanted."""
+        late = [block for one in self._late for block in one.framing.finish(_now())]
+        return [*late, *self._framing.finish(_now())]
+
+    def state(self) -> State:
+        """Tell where a tail can go on, once all that was given so far is kept."""
+        if not self._next:
+            return self._state
+        kept = [self._framing.kept(), *(one.kept or Kept() for one in self._next[1:])]
+        marks = [one.file.mark(each) for one, each in zip(self._next, kept, strict=True)]
+        late = [one.file.mark(one.framing.kept()) for one in self._late]
+        return State(marks=marks, late=late, past=self._past, confirmed=self._confirmed)
+
+    def close(self) -> None:
+        """Give all descriptors back; the next look opens again what it needs."""
+        self._state = self.state()
+        for file in self._files():
+            file.close()
+        self._next, self._late = [], []
+        self._orphan, self._replaced, self._quiet = None, False, None
+        self._framing = self._new_framing()
+
+    # The file at hand.
+
+    def _read_on(self, reading: _Reading) -> None:
+        if not self._next and not self._open(reading):
+            return
+        while not reading.full:
+            if self._read(self._next[0].file, reading):
+                continue
+            if self._replaced:
+                self._leave(reading)
+                continue
+            self._see_path()
+            # Who writes has turned to another file, but may have written to this one before.
+            self._replaced = any(one.file.size for one in self._next[1:])
+            if not self._replaced:
+                return
+
+    def _read(self, file: Opened, reading: _Reading) -> bool:
+        """Read on in the file at hand; tell whether anything was there."""
+        if file.renewed:
+            file.skip_hole()
+            self._go_to(file)
+        try:
+            data = file.read(LOOK_BYTES - reading.size)
+        except Shrunk:
+            reading.items += [*self._framing.cut(_now()), Lost("truncated")]
+            reading.turned = True
+            file.restart()
+            return True
+        reading.items += self._framing.feed(data, _now())
+        reading.size += len(data)
+        return bool(data)
+
+    def _leave(self, reading: _Reading) -> None:
+        """Go on with the next file: the one at hand is read, and another is in its place."""
+        left = self._next.pop(0).file
+        late = self._new_framing()
+        late.restore(Kept(offset=left.position))
+        self._late.append(_Late(left, late))
+        self._begin(self._next[0], reading)
+
+    def _begin(self, generation: Generation, reading: _Reading) -> None:
+        """Go on with a file, saying first what was lost before it."""
+        reading.turned = True
+        if generation.lost is None:
+            reading.items += self._framing.end(_now())
+        else:
+            reading.items += [*self._framing.cut(_now()), generation.lost]
+        self._go_to(generation.file)
+        self._replaced = False
+
+    def _go_to(self, file: Opened) -> None:
+        kept = msgspec.structs.replace(self._framing.kept(), offset=file.position)
+        self._framing.restore(kept)
+
+    def _read_late(self, reading: _Reading) -> None:
+        for late in list(self._late):
+            try:
+                data = late.file.read(LOOK_BYTES)
+                over = not data and time.monotonic() > late.until
+            except Shrunk:  # it was read to its end; what is put there now is none of our text
+                data, over = b"", True
+            if data:
+                reading.items += late.framing.feed(data, _now())
+                reading.size += len(data)
+                late.until = time.monotonic() + LATE_S
+            if over:
+                reading.items += late.framing.end(_now())
+                reading.turned = True
+                self._forget(late)
+
+    def _forget(self, late: _Late) -> None:
+        self._late.remove(late)
+        mark = late.file.mark(Kept(offset=late.file.position))
+        self._past = [mark, *self._past][:PAST_MARKS]
+        late.file.close()
+
+    def _see_path(self) -> None:
+        """Open what is at the path now, if it is another file, but do not turn to it yet."""
+        newest = self._next[-1].file
+        clock = time.time_ns()
+        found = seen(self.path)
+        self.present = found is not None
+        if found is not None and found.identity == newest.identity:
+            self._orphan = None
+            self._confirmed = clock
+            if clock - found.mtime_ns > CLOCK_NS and self.descriptors == 1:
+                self._quiet = found
+            return
+        if self._orphan is None:
+            self._orphan = newest.deleted
+        if found is None:
+            return
+        for late in [one for one in self._late if one.file.identity == found.identity]:
+            self._forget(late)  # it is back
+        others = {one.identity for one in self._files()}
+        # What was in its place and is deleted as well was never seen by anybody.
+        lost = Lost("deleted") if self._orphan else None
+        self._next += self._place.newer(others, self._past, self._confirmed, lost)
+        self._orphan = None
+        self._confirmed = clock
+
+    # Opening.
+
+    def _open(self, reading: _Reading) -> bool:
+        """Open the files where the state says that they were left; tell whether there is one."""
+        state = self._state
+        found = self._place.take_up(state)
+        self.present = bool(found) and seen(self.path) is not None
+        if not found and not state.marks:
+            return False
+        first = found[0] if found else None
+        if first is not None and first.kept is not None and first.lost is None:
+            self._framing.restore(first.kept)
+        elif state.marks:
+            self._framing.restore(msgspec.structs.replace(state.marks[0].kept, ahead={}))
+        if first is None:
+            reading.items += [*self._framing.cut(_now()), Lost("deleted")]
+            reading.turned = True
+            self._past = [*state.late, *state.past][:PAST_MARKS]
+            self._state = State(past=self._past, confirmed=state.confirmed)
+            return False
+        self._next = found
+        self._reopen_late(state)
+        if first.kept is None or first.lost is not None:
+            self._begin(first, reading)
+        return True
+
+    def _reopen_late(self, state: State) -> None:
+        others = {one.file.identity for one in self._next}
+        for mark in state.late:
+            if mark.identity in others or not mark.head:
+                continue  # what was there has been deleted; or nobody could tell
+            if (file := self._place.reopen(mark)) is not None:
+                framing = self._new_framing()
+                framing.restore(mark.kept)
+                self._late.append(_Late(file, framing))
+
+    def _files(self) -> list[Opened]:
+        return [one.file for one in self._next] + [one.file for one in self._late]
+
+    def _is_quiet(self) -> bool:
+        try:
+            return seen(self.path) == self._quiet
+        except OSError:
+            return False
+
+    def _new_framing(self) -> Framing:
+        name, stream, joins = self._framings
+        return new_framing(name, stream, joins=joins)
+
+
+def standing(path: str, *, from_end: bool = False, within: str | None = None) -> State:
+    """Return the state of a tail that has read nothing: it knows the file that is there now.
+
+    With `from_end` it will read only what is written from now on.
+    """
+    try:
+        file = Opened.at(path, within)
+    except OSError:
+        return State(confirmed=time.time_ns())
+    try:
+        if from_end:
+            file.end()
+        mark = file.mark(Kept(offset=file.position))
+        return State(marks=[mark], confirmed=time.time_ns())
+    finally:
+        file.close()
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
