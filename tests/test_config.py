@@ -17,6 +17,7 @@ from runcast.config_agents import (
     faults,
 )
 from runcast.config_load import load
+from runcast.config_watch import WatchSettings
 from runcast.core.errors import ConfigError
 from runcast.parsers import PARSERS
 
@@ -211,7 +212,9 @@ def test_every_setting_is_described_and_none_is_described_twice() -> None:
     described = list(describe())
     assert len({setting.name for setting in described}) == len(described)
     tool = ToolSettings(args={"ARG": ArgSettings()})
-    settings = Settings(agents={"NAME": AgentSettings()}, tools={"NAME": tool})
+    settings = Settings(
+        agents={"NAME": AgentSettings()}, tools={"NAME": tool}, watch={"NAME": WatchSettings()}
+    )
     for setting in described:
         assert setting.doc.endswith(".")
         assert setting.default

@@ -12,6 +12,7 @@ from msgspec import Meta
 from runcast import config_section
 from runcast.config_agents import AgentSettings, Name, ToolSettings
 from runcast.config_section import Described, Section
+from runcast.config_watch import WatchSettings
 from runcast.core.errors import BadRequest
 from runcast.core.times import parse_duration
 
@@ -252,6 +253,7 @@ class Settings(Section):
     approvals: Approvals = msgspec.field(default_factory=Approvals)
     agents: Annotated[dict[Name, AgentSettings], Meta(extra={"entry": "NAME"})] = {}
     tools: Annotated[dict[Name, ToolSettings], Meta(extra={"entry": "NAME"})] = {}
+    watch: Annotated[dict[Name, WatchSettings], Meta(extra={"entry": "NAME"})] = {}
     jobs: Jobs = msgspec.field(default_factory=Jobs)
     processes: Processes = msgspec.field(default_factory=Processes)
     external: External = msgspec.field(default_factory=External)

@@ -112,7 +112,7 @@ def places(tool: ToolSettings) -> re.Pattern[str]:
 
 
 class Fault(NamedTuple):
-    """What is wrong with an agent or tool as a whole; `section` is `agents` or `tools`."""
+    """What is wrong with an entry of a section as a whole, such as one of the `agents`."""
 
     section: str
     name: str

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, get_args
 import msgspec
 import yaml
 
+from runcast import config_agents, config_watch_faults
 from runcast.config import Settings
-from runcast.config_agents import faults
 from runcast.config_section import Section, is_map, is_section, types
 from runcast.config_words import located, worded
 from runcast.core.errors import ConfigError
@@ -30,17 +30,22 @@ def load(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, Any]
     `file` is the one that was asked for and must exist; None takes `runcast.yaml` of the
     current folder if there is one. Environment names are `RUNCAST__API__SSE__POLL_INTERVAL_MS`.
     `flags` maps dotted names to values; None is a flag that was not given. An unknown name, a
-    wrong type, a value out of range, or an agent or tool that makes no sense raises ConfigError:
-    one line with the source and the path.
+    wrong type, a value out of range, or an agent, tool or watched folder that makes no sense raises
+    ConfigError: one line with the source and the path.
     """
     settings = Settings()
     layers = list(_layers(file, environ, flags))
     for layer in layers:
         _overlay(settings, layer.read(), layer.values[0])
-    for section, name, field, fault in faults(settings.agents, settings.tools):
+    for section, name, field, fault in _faults(settings):
         sources = [layer.source for layer in layers if name in layer.values[0].get(section, ())]
         raise ConfigError(f"{', '.join(sources)}: {section}.{name}.{field}: {fault}")
     return settings
+
+
+def _faults(settings: Settings) -> Iterator[config_agents.Fault]:
+    yield from config_agents.faults(settings.agents, settings.tools)
+    yield from config_watch_faults.faults(settings.watch)
 
 
 class _Layer(NamedTuple):
