@@ -7,7 +7,18 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import disk, fanout, ingest, latency, measure, parsing, report, spawn
+from bench import (
+    disk,
+    fanout,
+    ingest,
+    latency,
+    measure,
+    parsing,
+    replay_client,
+    report,
+    spawn,
+    tailing,
+)
 from bench.processes import BenchError
 
 MEASUREMENTS: dict[str, measure.Measurement] = {
@@ -17,6 +28,8 @@ MEASUREMENTS: dict[str, measure.Measurement] = {
     "fanout": fanout.measure,
     "latency": latency.measure,
     "spawn": spawn.measure,
+    "replay": replay_client.measure,
+    "tailing": tailing.measure,
 }
 
 

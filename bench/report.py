@@ -33,6 +33,8 @@ TARGETS: dict[str, Target] = {
     "latency.1000.p50": Target(3, at_most=True),
     "spawn.p50": Target(150, at_most=True),
     "spawn.memory": Target(8, at_most=True),
+    "tailing.idle": Target(5, at_most=True),
+    "tailing.new.p99": Target(50, at_most=True),
 }
 
 

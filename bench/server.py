@@ -62,8 +62,12 @@ class Server:
 
     def stream(self, run_id: str) -> Iterator[tuple[int, bytes]]:
         """Yield what the run's event stream sends and when it came (monotonic ns)."""
+        return self.stream_of(f"/api/v1/runs/{run_id}/stream")
+
+    def stream_of(self, path: str) -> Iterator[tuple[int, bytes]]:
+        """Yield what the stream at a path sends and when it came (monotonic ns)."""
         with socket.create_connection(self.address, timeout=RUN_SECONDS) as stream:
-            stream.sendall(request_for(f"/api/v1/runs/{run_id}/stream", self.address))
+            stream.sendall(request_for(path, self.address))
             end = b""
             while not end.endswith(LAST_CHUNK) and (data := stream.recv(65_536)):
                 yield time.monotonic_ns(), data
@@ -83,11 +87,12 @@ def request_for(path: str, where: tuple[str, int]) -> bytes:
 
 
 @contextlib.contextmanager
-def runcast_server(folder: Path) -> Iterator[Server]:
+def runcast_server(folder: Path, *flags: str) -> Iterator[Server]:
     """Run a server on a new data folder inside `folder`; both are gone afterwards."""
     data_dir = tempfile.mkdtemp(prefix="data-", dir=folder)
+    command = [RUNCAST, "serve", "--port", "0", "--data-dir", data_dir, *flags]
     try:
-        with started([RUNCAST, "serve", "--port", "0", "--data-dir", data_dir]) as process:
+        with started(command) as process:
             yield Server(process.pid, first_line(process, "runcast is listening on "))
     finally:
         end_all_of(data_dir)

@@ -35,7 +35,9 @@ PARTS: dict[str, Callable[[], str | None]] = {
     "curl": _program("curl"),
     "eventsource": _npm_package("eventsource"),
     "fetch-event-source": _npm_package("@microsoft/fetch-event-source"),
+    "logrotate": _program("/usr/sbin/logrotate"),  # not on everybody's PATH
     "make": _program("make"),
+    "nginx": _program("nginx"),
     "node": _program("node"),
     "playwright": _npm_package("playwright-core"),
     "root": _root,
