@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from runcast.core.events import Batch
 from runcast.core.limits import READ_BYTES
@@ -18,7 +19,8 @@ class Track:
     """
 
     __slots__ = (
-        *("deleted", "followers", "head", "hot", "key", "sealed", "since", "urgent", "waiting"),
+        *("deleted", "followers", "head", "hot", "key", "sealed", "shared", "since", "urgent"),
+        "waiting",
     )
 
     def __init__(self, key: Key, since: int | None = None) -> None:
@@ -31,6 +33,8 @@ class Track:
         self.urgent = False  # something came that its readers should be told of at once
         self.followers: set[Follower] = set()
         self.waiting: list[asyncio.Future[None]] = []
+        # What its readers have made of the same batches, until there are new ones.
+        self.shared: dict[object, Any] = {}
 
     def add(self, batch: Batch, first: int, last: int) -> None:
         """Take a committed batch with its first and last number."""
@@ -48,6 +52,7 @@ class Track:
     def wake(self) -> None:
         """Let every follower look again."""
         urgent, self.urgent = self.urgent, False
+        self.shared.clear()
         waiting, self.waiting = self.waiting, []
         for future in waiting:
             if not future.done():
@@ -126,6 +131,20 @@ class Follower:
                 self._missed = first - 1
             self.cursor = max(self.cursor, self.last(batches[-1]))
         return batches
+
+    def peek(self) -> list[Batch]:
+        """Return the next batches if they are at hand, without moving the cursor."""
+        return self._hot()
+
+    async def nudged(self) -> None:
+        """Wait until somebody nudges, whatever moves meanwhile."""
+        if not self._nudged:
+            self._wait = asyncio.get_running_loop().create_future()
+            try:
+                await self._wait
+            finally:
+                self._wait = None
+        self._nudged = False
 
     def nudge(self) -> None:
         """Make a `take` that has nothing to give return an empty list."""

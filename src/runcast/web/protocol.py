@@ -1,10 +1,57 @@
 """HTTP as the server reads it from the socket, with what the guard has to see left in."""
 
+import asyncio
+from typing import Any
+
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+DIRECT = "runcast.direct"  # the ASGI extension under which a response finds its way to the socket
+
+
+class Direct:
+    """Writes chunks of a response that has begun straight to its socket.
+
+    ASGI's `send` wakes a task for each piece and frames it anew for each client. Who has the same
+    bytes for many clients frames them once, with `chunk`.
+    """
+
+    __slots__ = ("_protocol",)
+
+    def __init__(self, protocol: "GuardedProtocol") -> None:
+        self._protocol = protocol
+
+    @property
+    def ready(self) -> bool:
+        """Whether a chunk would go out at once: the response is chunked, and its client reads."""
+        protocol = self._protocol
+        cycle = protocol.cycle
+        return (
+            not protocol.flow.write_paused
+            and cycle is not None
+            and bool(cycle.chunked_encoding)
+            and not cycle.disconnected
+        )
+
+    def write(self, chunk: bytes) -> None:
+        """Write what `chunk` made; call it only while `ready`."""
+        self._protocol.transport.write(chunk)
+
+
+def chunk(body: bytes) -> bytes:
+    """Frame a piece of a chunked response (RFC 9112, section 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(body), body) if body else b""
 
 
 class GuardedProtocol(HttpToolsProtocol):
     """Refuse targets that name a host of their own, which uvicorn would cut down to the path."""
+
+    transport: asyncio.Transport
+
+    def on_message_begin(self) -> None:
+        """Offer the response a way to the socket."""
+        super().on_message_begin()
+        extensions: dict[str, Any] = {DIRECT: Direct(self)}
+        self.scope["extensions"] = extensions
 
     def on_headers_complete(self) -> None:
         """Pass the host of an absolute-form target on as one more `Host`: the guard takes one."""

@@ -16,6 +16,8 @@ from runcast.core.errors import TooMany
 from runcast.core.events import Batch
 from runcast.runtime.follow import Follower
 from runcast.runtime.runtime import Runtime
+from runcast.web.live import Live
+from runcast.web.protocol import DIRECT, Direct
 from runcast.wires import Wire
 
 SEND_BYTES = 65_536  # what one client can have in flight beside its socket buffer
@@ -135,10 +137,11 @@ class EventStream(Response):
         self._comment_at = 0.0
         self._heartbeat_at = 0.0
         self._due = b""
+        self._direct: Direct | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the stream to its end."""
-        del scope
+        self._direct = scope.get("extensions", {}).get(DIRECT)
         self._heartbeat_at = self._comment_at = asyncio.get_running_loop().time()
         self._streams.enter(self)
         try:
@@ -185,19 +188,35 @@ class EventStream(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _pump(self, send: Send) -> None:
-        follower = self._follower
         while not self._over:
-            after = follower.cursor
-            batches = await follower.take()
-            if batches:
-                parts = self._encode(batches, after)
-                if after < follower.floor and follower.floor > self._told:
-                    parts.insert(0, self._gap(after, batches[0]))
-                await self._send(send, parts)
-            elif follower.at_end:
-                await self._close(send)
+            live = self._live()
+            if live is not None and live.possible:
+                await live.run()
+                await self._send_due(send)
+            elif not await self._send_next(send):
                 return
-            await self._send_due(send)
+
+    def _live(self) -> Live | None:
+        """Return the short way to the client, if there is one, and nothing is to be said first."""
+        if self._direct is None or self._fresh:
+            return None
+        return Live(self._direct, self._follower, self._wire.key, SEND_BYTES, self._encode)
+
+    async def _send_next(self, send: Send) -> bool:
+        """Send what comes next; tell whether more may come."""
+        follower = self._follower
+        after = follower.cursor
+        batches = await follower.take()
+        if batches:
+            parts = self._encode(batches, after)
+            if after < follower.floor and follower.floor > self._told:
+                parts.insert(0, self._gap(after, batches[0]))
+            await self._send(send, parts)
+        elif follower.at_end:
+            await self._close(send)
+            return False
+        await self._send_due(send)
+        return True
 
     def _gap(self, after: int, batch: Batch) -> bytes:
         """Say once of each removal that it took something the client had not seen yet."""
