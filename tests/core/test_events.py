@@ -1,3 +1,7 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from runcast.core.events import (
     Batch,
     Draft,
@@ -6,6 +10,7 @@ from runcast.core.events import (
     encode_entries,
     run_log,
     run_of,
+    text_of,
 )
 
 ENTRIES = [
@@ -44,3 +49,38 @@ def test_entries_survive_encoding():
 def test_a_run_and_its_log_name_each_other():
     assert run_of(run_log("x.1")) == "x.1"
     assert run_of("lifecycle") is None
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ({"stream": "stdout", "text": "hi"}, "hi"),
+        ({"role": "user", "text": ""}, ""),
+        ({"tool": "Bash", "input": {"command": 'say "a"', "n": 1}, "ok": True}, 'Bash\nsay "a"'),
+        ({"value": [["a", {"k": "b"}], None, "c"], "name": "d"}, "a\nb\nc\nd"),
+        ({"text": ["odd"], "stream": "stdout"}, "odd\nstdout"),
+        ({"input_tokens": 5}, ""),
+        ({}, ""),
+    ],
+)
+def test_what_an_event_says_are_its_texts(data, text):
+    assert text_of(data) == text
+
+
+def test_what_is_said_may_be_nested_deeper_than_calls():
+    nested = "deep"
+    for _ in range(10_000):
+        nested = [nested]
+    assert text_of({"value": nested}) == "deep"
+
+
+leaves = st.text() | st.integers(0, 99) | st.none() | st.booleans()
+anything = st.recursive(
+    leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8
+)
+
+
+@given(st.dictionaries(st.text(), anything, max_size=4))
+def test_every_line_that_an_event_says_stands_in_its_batch_as_it_is(data):
+    body = encode_entries([Draft(1, "custom", data)])
+    assert all(line.encode() in body for line in text_of(data).split("\n"))

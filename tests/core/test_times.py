@@ -3,7 +3,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runcast.core.errors import BadRequest
-from runcast.core.times import format_duration, format_time, parse_duration, parse_time
+from runcast.core.times import (
+    format_duration,
+    format_time,
+    parse_duration,
+    parse_since,
+    parse_time,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +57,27 @@ def test_durations_are_read_with_their_unit(text, seconds):
 def test_what_is_no_duration_is_refused(text):
     with pytest.raises(BadRequest, match="such as 90s"):
         parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "micros"),
+    [
+        ("15m", 5_000_000_000 - 900_000_000),
+        ("1.5", 5_000_000_000 - 1_500_000),
+        ("0s", 5_000_000_000),
+        ("1970-01-01T00:00:01Z", 1_000_000),
+        ("9" * 400, -62_135_596_800_000_000),
+        ("9999999999d", -62_135_596_800_000_000),
+    ],
+)
+def test_since_is_a_time_or_so_long_ago(text, micros):
+    assert parse_since(text, 5_000_000_000) == micros
+
+
+@pytest.mark.parametrize("text", ["", "-15m", "yesterday", "2026-11-21", "2026-11-21T08:57:30"])
+def test_since_that_is_neither_is_refused(text):
+    with pytest.raises(BadRequest, match=r"since: must be .* or a duration"):
+        parse_since(text, 0)
 
 
 @pytest.mark.parametrize(

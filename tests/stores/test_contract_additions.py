@@ -108,6 +108,15 @@ async def test_nothing_cannot_be_added(store: Store) -> None:
         await store.append_all([Addition("r", [])])
 
 
+async def test_a_run_begins_with_its_checkpoint_although_nothing_was_said(store: Store) -> None:
+    begin = move(0, 1, source=b"s")
+    spans = await store.append_all([Addition("r", [], begin)], [external("r")])
+    assert [(span.first, span.last) for span in spans] == [(2, 1)]
+    assert await store.checkpoint("r") == begin.checkpoint
+    with pytest.raises(RuncastError, match="checkpoint"):
+        await store.append_all([Addition("r", [], begin)])
+
+
 async def test_the_answer_is_kept_and_it_happens_once(store: Store) -> None:
     once = Once(key="k", fingerprint=b"f", time=1, answer=lambda spans: answer(len(spans)))
     await store.append_all([Addition("r", [say("a")])], [external("r")], once=once)

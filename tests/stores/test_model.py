@@ -16,6 +16,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from msgspec.structs import replace
 
 from runcast.core.errors import RuncastError
 from runcast.core.events import LIFECYCLE, MESSAGES, Batch, Entry, run_log
@@ -228,6 +229,27 @@ class Compared(RuleBasedStateMachine):
     @rule(after=st.integers(0, 40), limit=LIMITS, where=SELECTIONS)
     def read_all(self, after: int, limit: int, where: Selection) -> None:
         self.both(methodcaller("read_all", after, limit, where))
+
+    @rule(
+        before=st.integers(0, 40),
+        limit=LIMITS,
+        where=SELECTIONS,
+        pick=st.none() | PICKS,
+        after=st.integers(0, 20),
+        since=st.none() | TIMES,
+    )
+    def read_back(
+        self,
+        before: int,
+        limit: int,
+        where: Selection,
+        pick: int | None,
+        after: int,
+        since: int | None,
+    ) -> None:
+        if pick is not None:
+            where = replace(where, run_id=self.run_id(pick))
+        self.both(methodcaller("read_back", before, limit, where, after=after, since=since))
 
     @rule()
     def restart(self) -> None:

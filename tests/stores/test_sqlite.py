@@ -70,7 +70,10 @@ async def test_cancelled_caller_does_not_disturb_the_others(tmp_path: Path) -> N
 async def test_what_is_too_big_for_the_database_is_refused_alone(tmp_path: Path) -> None:
     store = await open_store(f"sqlite:{tmp_path / 'store.db'}")
     assert isinstance(store, SqliteStore)
-    store._writer._connection.limit(apsw.SQLITE_LIMIT_LENGTH, 100_000)
+    # In the writer's thread: here it could wait for that, which waits for the interpreter's lock.
+    await store._writer.submit(
+        lambda ledger: ledger._connection.limit(apsw.SQLITE_LIMIT_LENGTH, 100_000)
+    )
     texts = ["before", "x" * 200_000, "after"]
     calls = [store.append(MESSAGES, [say(text)]) for text in texts]
 

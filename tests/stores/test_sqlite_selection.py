@@ -32,6 +32,8 @@ STATEMENTS = {
     "one log": (queries.STANDING_OF_LOG, ("messages",)),
     "where to begin": (queries.BATCH_AT, (3, 5)),
     "batches of a log": (queries.READ_FROM, ("run:r", 3, 5, 1)),
+    "looking back": (f"{queries.READ_BACK} AND r.task_id = ?{queries.BACK_ORDER}", (0, 5, 1, "t")),
+    "looking back in a log": (queries.READ_BACK_OF_LOG, (3, 0, 5, 1)),
     "looking through": (f"{queries.SCAN} AND r.task_id = ?{queries.SCAN_ORDER}", (5, "t")),
 }
 

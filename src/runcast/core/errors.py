@@ -41,7 +41,7 @@ CODES: dict[str, str] = {
     "log_sealed": "The log ended with the terminal status; nothing can be appended.",
     "approval_settled": "This approval was settled before, and the first answer counts.",
     "input_closed": "The command takes no (more) input.",
-    "not_external": "runcast executes this run, so a client cannot report on it.",
+    "not_external": "runcast executes this run or reads its log file; no client can report on it.",
     "workspace_taken": "A workspace with this id exists, and its `rootPath` is another.",
     "idempotency_conflict": "This `Idempotency-Key` belongs to another request.",
     "stale_after": "`after` is not the log's last seq; somebody else appended.",

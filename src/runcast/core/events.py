@@ -45,6 +45,28 @@ def run_of(log: str) -> str | None:
     return log[len(_RUN) :] if log.startswith(_RUN) else None
 
 
+def text_of(data: Data) -> str:
+    """Return what an event says: its `text`, or every text that its data has, a line for each.
+
+    Names of fields, numbers and the like are no texts. So whatever can be found in a line of it
+    stands in the event's encoded form as it is.
+    """
+    text = data.get("text")
+    return text if isinstance(text, str) else "\n".join(_texts(data))
+
+
+def _texts(data: Data) -> Iterator[str]:
+    waiting: list[Any] = [data]  # a stack of our own: clients may nest deeper than Python's allows
+    while waiting:
+        match waiting.pop():
+            case str() as text:
+                yield text
+            case dict() as fields:
+                waiting.extend(reversed(fields.values()))
+            case list() as items:
+                waiting.extend(reversed(items))
+
+
 class Draft(msgspec.Struct, frozen=True, array_like=True, tag_field="kind", tag=0):
     """One event that has no number yet; `time` is µs since the epoch."""
 

@@ -137,6 +137,16 @@ def ref_of(run: Run) -> RunRef:
     return RunRef(run.id, run.task_id, run.workspace_id, kind_of(run), run.source)
 
 
+def fixed_metadata(run: Run) -> dict[str, Any]:
+    """Return what of a run's metadata does not change: by it, the files of a run are found again.
+
+    A watched run has the name of its entry (`watch`), the path of its source below the entry's root
+    (`path`) and, if it is not the source's first, its number (`part`).
+    """
+    names = ("watch", "path", "part") if run.source == "watch" else ()
+    return {name: run.metadata[name] for name in names if name in run.metadata}
+
+
 def check_transition(run: Run, status: Status) -> bool:
     """Tell whether `status` is a change; raise Conflict if it is one that may not happen."""
     if run.status == status:

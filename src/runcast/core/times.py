@@ -46,6 +46,17 @@ def parse_duration(text: str | float, what: str = "duration") -> float:
     return float(match[1]) * _UNIT_SECONDS[match[2] or "s"]
 
 
+def parse_since(text: str, now: int, what: str = "since") -> int:
+    """Read an RFC 3339 time, or a duration before `now` (µs), as µs since the epoch."""
+    if _DURATION.fullmatch(text) is None:
+        try:
+            return parse_time(text, what)
+        except BadRequest:
+            problem = "must be an RFC 3339 time with an offset, or a duration such as 15m"
+            raise BadRequest.of(what, problem) from None
+    return now - round(min(parse_duration(text, what) * 1e6, now - _YEARS.start))
+
+
 def format_duration(seconds: float) -> str:
     """Write a duration in its two largest units: `2m 34s`, `1h 5m`, `45s`; `0.3s` under 1 s."""
     if seconds < 1:

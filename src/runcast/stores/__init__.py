@@ -201,7 +201,8 @@ class Store(Protocol):
         """Add runs as `create` does, then append to logs of runs as `append` does, in one commit.
 
         The additions come in their order, each as one batch, and find what those before them
-        left. What would be refused of one run is refused of all: nothing is added then.
+        left; one with `advance` may have no entries. What would be refused of one run is refused
+        of all: nothing is added then.
         """
 
     async def add_message(
@@ -265,6 +266,23 @@ class Store(Protocol):
 
         Stops as `read` does; no batch is left out between those that are returned. An unknown
         run, task or workspace gives nothing.
+        """
+
+    async def read_back(
+        self,
+        before: int,
+        limit_bytes: int,
+        where: Selection = ALL_RUNS,
+        *,
+        after: int = 0,
+        since: int | None = None,
+    ) -> list[Batch]:
+        """Return the selected batches that begin before the position `before`, newest first.
+
+        Stops as `read` does, and at the position `after`: only batches that begin behind it are
+        looked at, so that whoever finds little can have it looked for in steps. With `since` (µs)
+        batches are left out whose events are all older. Selects runs' logs alone: ValueError for
+        any other.
         """
 
     async def head(self, log: str) -> LogHead:

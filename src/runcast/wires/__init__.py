@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
-from runcast.core.events import Batch, Draft, Event, Lines, run_of
+from runcast.core.events import Batch, Draft, Event, Lines, run_of, text_of
 from runcast.core.runs import RunRef
 
 # Name of a wire (`?format=`) -> "module:class".
@@ -40,17 +40,12 @@ class Keep(msgspec.Struct, frozen=True):
             return False
         if self.streams and event.type == "output" and stream_of(event.data) not in self.streams:
             return False
-        return not self.grep or self.grep in _text(event.data)
+        return not self.grep or self.grep in text_of(event.data)
 
 
 def stream_of(data: dict[str, Any]) -> str:
     """Return the stream that output is from; what a client reported may name any, or none."""
     return "stderr" if data.get("stream") == "stderr" else "stdout"
-
-
-def _text(data: dict[str, Any]) -> str:
-    text = data.get("text")
-    return text if isinstance(text, str) else msgspec.json.encode(data).decode()
 
 
 class Wire(Protocol):

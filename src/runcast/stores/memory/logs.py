@@ -1,6 +1,6 @@
 """The logs of the memory engine: their batches, and the positions over all of them."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
 from runcast.core.events import Batch
@@ -77,6 +77,16 @@ class Logs:
         start = bisect_right(batches, after, key=lambda batch: batch.last_position)
         return _first_bytes(filter(where.takes, batches[start:]), limit_bytes)
 
+    def read_back(
+        self, before: int, limit_bytes: int, where: Selection, after: int, since: int | None
+    ) -> list[Batch]:
+        """Return the selected batches that begin between two positions, newest first."""
+        batches = self._by_position
+        start = bisect_right(batches, after, key=_begin)
+        stop = bisect_left(batches, before, key=_begin)
+        found = filter(where.takes, reversed(batches[start:stop]))
+        return _first_bytes((b for b in found if since is None or _newest(b) >= since), limit_bytes)
+
     def positions(self) -> Positions:
         """Return the newest position and the floor."""
         return Positions(self._position, self._floor)
@@ -97,6 +107,14 @@ class Logs:
         log = self._logs.pop(name)
         self._floor = max(self._floor, log.batches[-1].last_position)
         self._by_position = [batch for batch in self._by_position if batch.log != name]
+
+
+def _begin(batch: Batch) -> int:
+    return batch.first_position
+
+
+def _newest(batch: Batch) -> int:
+    return max(entry.time for entry in batch.entries())
 
 
 def _first_bytes(batches: Iterable[Batch], limit: int) -> list[Batch]:

@@ -41,6 +41,19 @@ class Shared:
         self._check_open()
         return self._logs.read_all(after, limit_bytes, where)
 
+    async def read_back(
+        self,
+        before: int,
+        limit_bytes: int,
+        where: Selection = ALL_RUNS,
+        *,
+        after: int = 0,
+        since: int | None = None,
+    ) -> list[Batch]:
+        rules.check_runs_selected(where)
+        self._check_open()
+        return self._logs.read_back(before, limit_bytes, where, after, since)
+
     async def head(self, log: str) -> LogHead:
         self._check_open()
         return self._logs.find(log).head()

@@ -54,7 +54,7 @@ class Standing(NamedTuple):
 
 def read(connection: apsw.Connection, refs: Refs, log: str, after: int, limit: int) -> list[Batch]:
     """Return the batches of a log from the one that holds seq `after` + 1 on."""
-    return _run(connection, refs, queries.READ, (log, after), limit)
+    return take_rows(connection, refs, queries.READ, (log, after), limit)
 
 
 def read_all(
@@ -62,13 +62,14 @@ def read_all(
 ) -> list[Batch]:
     """Return the selected batches from the one that holds position `after` + 1 on."""
     if where == ALL_RUNS:
-        return _run(connection, refs, queries.READ_ALL, (after,), limit)
-    with _snapshot(connection):  # a run that comes meanwhile must not be passed over
+        return take_rows(connection, refs, queries.READ_ALL, (after,), limit)
+    with snapshot(connection):  # a run that comes meanwhile must not be passed over
         return _selected(connection, refs, where, after, limit)
 
 
 @contextmanager
-def _snapshot(connection: apsw.Connection) -> Iterator[None]:
+def snapshot(connection: apsw.Connection) -> Iterator[None]:
+    """Have all statements see what was committed when the first began."""
     with connection:
         yield
 
@@ -77,25 +78,26 @@ def _selected(
     connection: apsw.Connection, refs: Refs, where: Selection, after: int, limit: int
 ) -> list[Batch]:
     if where.log is not None:
-        logs = _standing(connection, queries.STANDING_OF_LOG, [where.log])
+        logs = standing(connection, queries.STANDING_OF_LOG, [where.log])
         return _merged(connection, refs, logs, after, limit)
     terms, values = queries.selection_terms(where)
     clause = " WHERE " + " AND ".join(terms)
     some = queries.COUNT_SOME.format(clause)
     if connection.execute(some, (*values, MERGED_LOGS + 1)).get > MERGED_LOGS:
         scan = " AND ".join([queries.SCAN, *terms]) + queries.SCAN_ORDER
-        return _run(connection, refs, scan, (after, *values), limit)
-    logs = _standing(connection, queries.STANDING_OF_RUNS + clause, values)
+        return take_rows(connection, refs, scan, (after, *values), limit)
+    logs = standing(connection, queries.STANDING_OF_RUNS + clause, values)
     return _merged(connection, refs, logs, after, limit)
 
 
-def _run(
+def take_rows(
     connection: apsw.Connection,
     refs: Refs,
     sql: str,
     values: Sequence[str | int],
     limit: int,
 ) -> list[Batch]:
+    """Return the batches that a statement finds, until their bodies add up to `limit` bytes."""
     # Closed at once: a statement that is not at its end pins the snapshot and the WAL.
     with closing(connection.cursor()) as cursor:
         return _take(connection, refs, cursor.execute(sql, values), limit)
@@ -114,9 +116,10 @@ def _take(connection: apsw.Connection, refs: Refs, rows: Iterable[Row], limit: i
     return found
 
 
-def _standing(connection: apsw.Connection, sql: str, values: Sequence[str]) -> list[Standing]:
+def standing(connection: apsw.Connection, sql: str, values: Sequence[str]) -> list[Standing]:
+    """Return where the logs stand that a statement finds, without those that hold no batches."""
     rows = map(Standing._make, connection.execute(sql, values).fetchall())
-    return [log for log in rows if log.last_gap is not None]  # None: it holds no batches
+    return [log for log in rows if log.last_gap is not None]
 
 
 def _merged(
@@ -132,7 +135,7 @@ def _turns(
 ) -> Iterator[tuple[int, Row | None]]:
     """Yield the batches of a log by position, and first where they begin: it is read then."""
     yield max(log.first + log.first_gap, after), None
-    start, wanted = _seek(connection, log, after), 1
+    start, wanted = seek(connection, log, after), 1
     # Twice as many each time: little is read in vain, and no cursor stays open beside hundreds of
     # others, which SQLite would walk through whenever one is opened.
     while rows := _rows(connection, log, start, wanted):
@@ -150,7 +153,7 @@ def _rows(connection: apsw.Connection, log: Standing, start: int, wanted: int) -
     return rows
 
 
-def _seek(connection: apsw.Connection, log: Standing, after: int) -> int:
+def seek(connection: apsw.Connection, log: Standing, after: int) -> int:
     """Return the first seq of the newest batch that begins at position `after` + 1 or before.
 
     By halves, as positions grow with the seqs; they grow no slower, which bounds where to look.

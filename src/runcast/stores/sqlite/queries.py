@@ -92,6 +92,20 @@ READ_FROM = """
     WHERE log = ?2 AND first_seq >= ?3 ORDER BY first_seq LIMIT ?4
 """
 
+# Reading backwards
+
+# Only what begins between two positions is walked, and no body is touched that is too old.
+_BACK = """
+    SELECT l.name, b.first_seq, b.position, b.count, b.body
+    FROM batches AS b CROSS JOIN logs AS l ON l.id = b.log CROSS JOIN runs AS r ON r.log = b.log
+"""
+READ_BACK = f"{_BACK} WHERE b.position > ? AND b.position < ? AND b.newest >= ?"
+BACK_ORDER = " ORDER BY b.position DESC"
+READ_BACK_OF_LOG = f"""{_BACK}
+    WHERE b.log = ? AND b.first_seq > ? AND b.first_seq <= ? AND b.newest >= ?
+    ORDER BY b.first_seq DESC
+"""
+
 # Checkpoints
 
 CHECKPOINT = """

@@ -29,6 +29,7 @@ from runcast.stores import (
 )
 from runcast.stores.sqlite import (
     answers,
+    backwards,
     lookups,
     messages,
     operations,
@@ -199,6 +200,19 @@ class SqliteStore:
     ) -> list[Batch]:
         rules.check_selection(where)
         return await self._read(pages.read_all, self._refs, where, after, limit_bytes)
+
+    async def read_back(
+        self,
+        before: int,
+        limit_bytes: int,
+        where: Selection = ALL_RUNS,
+        *,
+        after: int = 0,
+        since: int | None = None,
+    ) -> list[Batch]:
+        rules.check_runs_selected(where)
+        stretch = backwards.Stretch(after, before, since)
+        return await self._read(backwards.read_back, self._refs, where, stretch, limit_bytes)
 
     async def head(self, log: str) -> LogHead:
         head = await self._read(lookups.head, log)
