@@ -33,6 +33,8 @@ class Plan(NamedTuple):
     idle_runs: int
     parse_rounds: int
     parse_bytes: int
+    replay_rounds: int
+    replay_events: int
 
 
 def full(folder: Path) -> Plan:
@@ -42,7 +44,7 @@ def full(folder: Path) -> Plan:
         Load("2000", 2_000, 20_000, 1_500),
         Load("burst", None, 100_000, 1_500),
     ]
-    return Plan(folder, 5, 1_000_000, 3, loads, 10, 30, 5, 9, 3_000_000)
+    return Plan(folder, 5, 1_000_000, 3, loads, 10, 30, 5, 9, 3_000_000, 3, 1_000_000)
 
 
 def quick(folder: Path) -> Plan:
@@ -52,7 +54,7 @@ def quick(folder: Path) -> Plan:
         Load("2000", 2_000, 6_000, 400),
         Load("burst", None, 40_000, 400),
     ]
-    return Plan(folder, 3, 200_000, 1, loads, 3, 10, 1, 3, 500_000)
+    return Plan(folder, 3, 200_000, 1, loads, 3, 10, 1, 3, 500_000, 1, 100_000)
 
 
 Measurement = Callable[[Plan], Iterator[Row]]

@@ -100,6 +100,14 @@ def test_the_page_on_servers_in_programs_runs_as_written(tmp_path: Path) -> None
     _check(ROOT / "docs/howto/python-server.md", tmp_path, free_port())
 
 
+def test_the_page_on_the_client_runs_as_written(server: Server, tmp_path: Path) -> None:
+    _check(ROOT / "docs/howto/python-client.md", tmp_path, server.port)
+
+
+def test_the_page_on_outboxes_runs_as_written(server: Server, tmp_path: Path) -> None:
+    _check(ROOT / "docs/howto/outbox.md", tmp_path, server.port)
+
+
 @pytest.mark.needs("curl")
 def test_the_page_on_envelopes_runs_as_written(server: Server, tmp_path: Path) -> None:
     _check(ROOT / "docs/reference/envelopes.md", tmp_path, server.port)

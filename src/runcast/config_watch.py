@@ -179,7 +179,8 @@ RECIPES: dict[RecipeName, WatchSettings] = {
 def resolve(name: str, settings: WatchSettings) -> WatchEntry:
     """Fill in the recipe and the defaults; nothing may be wrong with the settings."""
     filled = filled_in(settings)
-    framing, dialect = filled.format or "plain", filled.dialect or "lines"
+    framing: str = filled.format or "plain"
+    dialect: str = filled.dialect or "lines"
     if framing not in get_args(FramingName):
         framing, dialect = "plain", framing
     end = filled.end or "never"

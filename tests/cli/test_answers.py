@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from tests.cli.commands import RUNCAST, Ended, runcast
-from tests.client.scripted import Request, ScriptedServer, answer, frame, stream
+from tests.client.scripted import Request, ScriptedServer, answer, frame, run, stream
 from tests.support.server import clean_environment
 
-RUN = {"run": {"id": "r", "stdin": "agent", "last_seq": 9}}
+RUN = {"run": run(stdin="agent", last_seq=9)}
 
 
 def sent(words: list[str], stdin: bytes = b"", terminal: int | None = None) -> tuple[Ended, Any]:
@@ -75,7 +75,13 @@ def test_ending_the_input_at_a_terminal_reads_nothing_from_it() -> None:
 
 def approval(name: str, state: str = "pending") -> dict[str, Any]:
     asked = {"command": f"rm {name}"}
-    return {"id": name, "tool": "Bash", "input": asked, "state": state, "asked_at": "2026"}
+    return {
+        "id": name,
+        "tool": "Bash",
+        "input": asked,
+        "state": state,
+        "asked_at": "2026-11-21T08:57:30Z",
+    }
 
 
 class Approvals:

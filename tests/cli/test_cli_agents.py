@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runcast.client.http import Client
+from runcast.client import Client
 from tests.cli.commands import Ended, runcast, start
 from tests.support.runs import child
 from tests.support.server import Server
@@ -97,8 +97,8 @@ def test_a_question_is_shown_where_it_is_read_and_answered_by_what_it_says(
 ) -> None:
     words = ["run", "--id", "asks", "--agent", "claude", "say", "hello"]
     running = start(server.url, words)
-    until(lambda: api.list_runs(1, status="running"), "the run to start")
-    until(lambda: api.get_run("asks")["pending_approvals"], "the agent to ask")
+    until(lambda: api.list(1, status="running"), "the run to start")
+    until(lambda: api.get("asks").pending_approvals, "the agent to ask")
     listed = runcast(server.url, "ps").stdout.decode().splitlines()
     [asks] = [line for line in listed if line.startswith("asks ")]
     assert "running (asks)" in asks
@@ -124,8 +124,8 @@ def test_a_question_is_shown_where_it_is_read_and_answered_by_what_it_says(
 
 def test_a_denial_tells_the_agent_why(server: Server, api: Client) -> None:
     running = start(server.url, ["run", "--id", "denied", "--agent", "claude", "say hello"])
-    until(lambda: api.list_runs(1, status="running"), "the run to start")
-    until(lambda: api.get_run("denied")["pending_approvals"], "the agent to ask")
+    until(lambda: api.list(1, status="running"), "the run to start")
+    until(lambda: api.get("denied").pending_approvals, "the agent to ask")
     words = ["approve", "denied", ASKED, "--deny", "--message", "Not here."]
     assert runcast(server.url, *words).stdout == f"{ASKED} denied\n".encode()
     out, err = running.communicate(timeout=30)
@@ -138,7 +138,7 @@ def test_what_is_sent_reaches_the_command_and_is_shown_beside_its_output(
     server: Server, api: Client
 ) -> None:
     running = start(server.url, ["run", "--id", "cat", "--interactive", "--", "cat"])
-    until(lambda: api.list_runs(1, status="running"), "the run to start")
+    until(lambda: api.list(1, status="running"), "the run to start")
     assert runcast(server.url, "send", "cat", "one", "two").returncode == 0
     assert runcast(server.url, "send", "cat", "--eof", stdin=b"three\nfour").returncode == 0
     out, err = running.communicate(timeout=30)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runcast.client.http import Client
+from runcast.client import Client
 from tests.cli.commands import RUNCAST, runcast, start
 from tests.support.server import Server, clean_environment, free_port
 
@@ -38,7 +38,7 @@ def test_prune_without_a_server_works_on_the_folder(server: Server) -> None:
     assert (named.returncode, named.stdout) == (1, b"")
     server.start()
     with Client(server.url) as client:
-        assert client.list_runs(10) == []
+        assert client.list(10) == []
 
 
 def serve(*words: str) -> "subprocess.CompletedProcess[str]":

@@ -9,13 +9,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import msgspec
 import pytest
 
-from runcast.client.http import Client
+from runcast.client import Client
+from runcast.client.types import Run
 from tests.cli.commands import runcast, start
 from tests.support.server import Server
 from tests.support.waiting import until
@@ -43,9 +43,9 @@ def detached(server: Server, *command: str) -> str:
     return ended.stdout.decode().strip()
 
 
-def finished(api: Client, run_id: str) -> dict[str, Any]:
-    run = api.get_run(run_id, wait_s=20)
-    assert run["ended_at"] is not None
+def finished(api: Client, run_id: str) -> Run:
+    run = api.get(run_id, wait_s=20)
+    assert run.ended_at is not None
     return run
 
 
@@ -127,7 +127,7 @@ def test_run_works_in_the_callers_folder(server: Server, tmp_path: Path) -> None
 
 def test_ids_can_be_chosen_once(server: Server, api: Client) -> None:
     assert runcast(server.url, "run", "--id", "mine", "--task-id", "t", "true").returncode == 0
-    assert api.get_run("mine")["task_id"] == "t"
+    assert api.get("mine").task_id == "t"
     again = runcast(server.url, "run", "--id", "mine", "true")
     assert again.returncode == 125
     assert b"(id_taken)" in again.stderr
@@ -141,8 +141,8 @@ def interrupt_twice(child: "subprocess.Popen[bytes]") -> None:
     child.send_signal(signal.SIGINT)
 
 
-def running(api: Client, task: str) -> dict[str, Any]:
-    return until(lambda: api.list_runs(1, task_id=task, status="running"), "the run to start")[0]
+def running(api: Client, task: str) -> Run:
+    return until(lambda: api.list(1, task_id=task, status="running"), "the run to start")[0]
 
 
 def test_one_interrupt_detaches_and_leaves_the_run_running(server: Server, api: Client) -> None:
@@ -153,10 +153,10 @@ def test_one_interrupt_detaches_and_leaves_the_run_running(server: Server, api: 
     _, said = child.communicate(timeout=20)
     run = running(api, "left")
     assert child.returncode == 0
-    assert f"run {run['id']} goes on; Ctrl-C again within 2 s to cancel it" in said.decode()
-    assert f"detached; follow it with: runcast logs -f {run['id']}" in said.decode()
-    assert runcast(server.url, "cancel", run["id"]).returncode == 0
-    assert finished(api, run["id"])["status"] == "cancelled"
+    assert f"run {run.id} goes on; Ctrl-C again within 2 s to cancel it" in said.decode()
+    assert f"detached; follow it with: runcast logs -f {run.id}" in said.decode()
+    assert runcast(server.url, "cancel", run.id).returncode == 0
+    assert finished(api, run.id).status == "cancelled"
 
 
 def test_two_interrupts_cancel_and_show_the_last_words(server: Server, api: Client) -> None:
@@ -167,7 +167,7 @@ def test_two_interrupts_cancel_and_show_the_last_words(server: Server, api: Clie
     interrupt_twice(child)
     out, _ = child.communicate(timeout=20)
     assert (child.returncode, out) == (130, b"last words\n")
-    assert api.get_run("twice")["status"] == "cancelled"
+    assert api.get("twice").status == "cancelled"
 
 
 def test_a_reader_that_leaves_is_told_that_the_run_goes_on(server: Server, api: Client) -> None:
@@ -182,7 +182,7 @@ def test_a_reader_that_leaves_is_told_that_the_run_goes_on(server: Server, api: 
         b"runcast: nobody reads on; run piped goes on, end it with: runcast cancel piped\n"
     )
     child.stderr.close()
-    assert finished(api, "piped")["exit_code"] == 0
+    assert finished(api, "piped").exit_code == 0
     assert runcast(server.url, "logs", "piped").stdout.endswith(b"200000\nsurvived\n")
 
 
@@ -194,7 +194,7 @@ def test_logs_show_what_was_said_from_where_it_is_asked(server: Server, api: Cli
     assert runcast(server.url, "logs", "--stderr", run_id).stdout == b"3\n"
     assert runcast(server.url, "logs", "--stdout", run_id).stdout == b"1\n2\n"
     assert runcast(server.url, "logs", "--stdout", "--since-seq", "3", run_id).stdout == b"2\n"
-    last = str(api.get_run(run_id)["last_seq"])
+    last = str(api.get(run_id).last_seq)
     assert runcast(server.url, "logs", "--since-seq", last, run_id).stdout == b""
     assert runcast(server.url, "logs", "-f", run_id).stdout == b"1\n2\n"
 
@@ -203,9 +203,9 @@ def test_logs_of_a_living_run_end_now_and_followed_logs_at_its_end(
     server: Server, api: Client
 ) -> None:
     run_id = detached(server, "sh", "-c", "echo begin; sleep 1.5; echo end")
-    until(lambda: api.get_run(run_id)["last_seq"] >= 3, "the first line")
+    until(lambda: api.get(run_id).last_seq >= 3, "the first line")
     assert runcast(server.url, "logs", run_id).stdout == b"begin\n"
-    assert api.get_run(run_id)["status"] == "running"
+    assert api.get(run_id).status == "running"
     assert runcast(server.url, "logs", "-f", run_id).stdout == b"begin\nend\n"
 
 
@@ -248,7 +248,7 @@ def test_cancel_goes_on_after_a_refusal(server: Server, api: Client) -> None:
     ended = runcast(server.url, "cancel", "nobody", living)
     assert ended.returncode == 1
     assert living.encode() in ended.stdout
-    assert finished(api, living)["status"] == "cancelled"
+    assert finished(api, living).status == "cancelled"
     again = runcast(server.url, "cancel", living)
     assert (again.returncode, again.stdout) == (1, b"")
     assert b"(run_ended)" in again.stderr

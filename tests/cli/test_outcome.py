@@ -1,15 +1,18 @@
 """The exit code that tells how a run ended."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from runcast.cli.outcome import exit_code, explain
+from runcast.client.types import Run
 
 
-def ended(reason: str, **fields: Any) -> dict[str, Any]:
-    run = {"id": "r", "status": "failed", "reason": reason, "exit_code": None, "signal": None}
-    return run | {"error": None} | fields
+def ended(reason: str, **fields: Any) -> Run:
+    now = datetime.now(UTC)
+    known = {"id": "r", "task_id": "r", "workspace_id": "default", "source": "run"}
+    return Run(**{**known, "status": "failed", "reason": reason, "created_at": now, **fields})
 
 
 @pytest.mark.parametrize(
@@ -36,7 +39,7 @@ def ended(reason: str, **fields: Any) -> dict[str, Any]:
         (ended("spawn"), 126),
     ],
 )
-def test_every_end_has_its_code(run: dict[str, Any], code: int) -> None:
+def test_every_end_has_its_code(run: Run, code: int) -> None:
     assert exit_code(run) == code
 
 
@@ -50,5 +53,5 @@ def test_every_end_has_its_code(run: dict[str, Any], code: int) -> None:
         (ended("cancelled", status="cancelled"), "run r cancelled"),
     ],
 )
-def test_what_the_code_does_not_tell_is_said(run: dict[str, Any], line: str | None) -> None:
+def test_what_the_code_does_not_tell_is_said(run: Run, line: str | None) -> None:
     assert explain(run) == line

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from runcast.client.http import Client
+from runcast.client import Client
 from tests.cli.commands import RUNCAST, runcast
-from tests.client.scripted import Request, ScriptedServer, answer, frame, stream
+from tests.client.scripted import Request, ScriptedServer, answer, frame, run, stream
 from tests.support.server import Server, clean_environment, free_port
 from tests.support.waiting import until
 
@@ -43,7 +43,7 @@ def assert_one_line(said: Said, code: int, text: str) -> None:
 
 def end(client: Client, run_id: str) -> None:
     client.cancel(run_id)
-    assert client.get_run(run_id, wait_s=20)["status"] == "cancelled"
+    assert client.get(run_id, wait_s=20).status == "cancelled"
 
 
 NOWHERE = f"http://127.0.0.1:{free_port()}"
@@ -126,7 +126,7 @@ def test_a_run_whose_output_finds_no_room_goes_on_and_is_named(
     left = f"run {run_id} goes on, end it with: runcast cancel {run_id}"
     assert_one_line(said, 125, f"No space left on device; {left}")
     with Client(server.url) as client:
-        until(lambda: client.get_run(run_id)["status"] == "running", "the run to start")
+        until(lambda: client.get(run_id).status == "running", "the run to start")
         end(client, run_id)
 
 
@@ -159,7 +159,7 @@ def test_logs_say_where_output_is_missing() -> None:
     def script(request: Request) -> bytes:
         if request.path.endswith("/stream"):
             return stream(b"".join(frames))
-        return answer(200, {"run": {"id": "torn", "last_seq": 5}})
+        return answer(200, {"run": run(id="torn", last_seq=5)})
 
     with ScriptedServer(script) as server:
         said = shell(server.url, "runcast logs -f torn 2>&1")

@@ -30,6 +30,12 @@ def answer(status: int, value: object = None) -> bytes:
     return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
 
 
+def run(**fields: object) -> dict[str, object]:
+    """A run as the API gives it, as far as every run has these fields."""
+    known = {"id": "r", "task_id": "r", "workspace_id": "default", "source": "run"}
+    return {**known, "status": "running", "created_at": "2026-11-21T08:57:30.123Z", **fields}
+
+
 def stream(body: bytes, *, chunked: bool = False) -> bytes:
     """A stream that ends where the connection ends; chunked, that is a cut and not an end."""
     head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"

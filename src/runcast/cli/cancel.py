@@ -13,8 +13,7 @@ def cancel(server: str, run_ids: tuple[str, ...]) -> int:
 
     What has not ended after its grace time is killed, with all that it started.
     """
-    from runcast.client.errors import ApiError
-    from runcast.client.http import Client
+    from runcast.client import ApiError, Client
 
     refused = 0
     with Client(server) as client:
@@ -25,5 +24,5 @@ def cancel(server: str, run_ids: tuple[str, ...]) -> int:
                 refused += 1
                 click.echo(f"runcast: {error.message} ({error.code})", err=True)
             else:
-                click.echo(f"{run['id']} {'cancelling' if run['ended_at'] is None else 'ended'}")
+                click.echo(f"{run.id} {'cancelling' if run.ended_at is None else 'ended'}")
     return 1 if refused else 0

@@ -108,8 +108,7 @@ def database_path(settings: Settings) -> Path | None:
 
 
 def _server(place: Place) -> tuple[State, str]:
-    from runcast.client.errors import ClientError, NoServer
-    from runcast.client.http import Client
+    from runcast.client import Client, ClientError, NoServer
 
     try:
         with Client(place.server) as client:
@@ -118,7 +117,7 @@ def _server(place: Place) -> tuple[State, str]:
         return ("wrong" if place.named else "note"), error.message
     except ClientError as error:
         return "wrong", error.message
-    return "ok", f"{place.server}, version {status['version']}"
+    return "ok", f"{place.server}, version {status.version}"
 
 
 CHECKS: dict[str, Callable[[Place], tuple[State, str]]] = {

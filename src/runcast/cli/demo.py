@@ -25,11 +25,11 @@ def demo(server: str) -> None:
 
     It prints progress, colours, a warning and unfinished lines.
     """
-    from runcast.client.http import Client, run_path
+    from runcast.client import Client
+    from runcast.client.calls import run_path
 
     with Client(server) as client:
-        spec = {"command": ["sh", "-c", SCRIPT], "metadata": {"demo": True}}
-        run_id = client.start_run(spec)["id"]
+        run_id = client.start(command=["sh", "-c", SCRIPT], metadata={"demo": True}).id
         click.echo(f"demo run {run_id}")
         click.echo(f"stream   {client.base_url}{run_path(run_id)}/stream")
         click.echo(f"follow   {next_command(f'logs -f {run_id}')}")

@@ -1,8 +1,8 @@
 """Writing what a run says to the standard streams: raw output as it came, the rest for people."""
 
 from base64 import b64decode
-from collections.abc import Mapping
-from typing import Any, BinaryIO
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from runcast.cli.render import Look, Shown, dress
 from runcast.cli.terminal import clean
@@ -23,6 +23,19 @@ def clean_bytes(data: Mapping[str, Any]) -> bytes:
     return line if data.get("partial") else line + b"\n"
 
 
+class Output(Protocol):
+    """What bytes can be written to: a standard stream, or what stands before one."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take all of the bytes."""
+
+    def flush(self) -> None:
+        """Pass on what was taken; raise BrokenPipeError once nobody reads."""
+
+    def isatty(self) -> bool:
+        """Tell whether people read along, on a terminal."""
+
+
 class Sink:
     """Where the lines of one stream go.
 
@@ -31,7 +44,7 @@ class Sink:
     """
 
     def __init__(
-        self, file: BinaryIO, *, exact: bool, coloured: bool = True, width: int | None = None
+        self, file: Output, *, exact: bool, coloured: bool = True, width: int | None = None
     ) -> None:
         terminal = file.isatty()
         self.file = file
@@ -40,7 +53,13 @@ class Sink:
             coloured=terminal and coloured,
             width=width or PIPE_WIDTH,
         )
-        self.bytes_of = clean_bytes if terminal and not exact else log_bytes
+        self._cleaned = terminal and not exact
+        self.bytes_of = clean_bytes if self._cleaned else log_bytes
+
+    def bytes_of_lines(self, lines: Sequence[str]) -> bytes:
+        """Do for many lines what `bytes_of` does for a frame."""
+        shown = map(clean, lines) if self._cleaned else lines
+        return ("\n".join(shown) + "\n").encode()
 
 
 class LineWriter:
@@ -55,12 +74,23 @@ class LineWriter:
         self._parts: list[bytes] = []
         self._last: dict[str, bytes] = {}
 
+    @property
+    def inside_line(self) -> bool:
+        """Whether what was written last has not ended its line, on some stream."""
+        return any(not text.endswith(b"\n") for text in self._last.values())
+
     def add(self, data: Mapping[str, Any]) -> None:
         """Take a `log` frame's data; streams without a sink are left out."""
         stream = data["stream"]
         sink = self._sinks.get(stream)
         if sink is not None:
             self._append(stream, sink.bytes_of(data))
+
+    def add_lines(self, stream: str, lines: Sequence[str]) -> None:
+        """Take whole lines of a stream; streams without a sink are left out."""
+        sink = self._sinks.get(stream)
+        if sink is not None:
+            self._append(stream, sink.bytes_of_lines(lines))
 
     def show(self, shown: Shown) -> None:
         """Take what is shown of an event; it starts on a line of its own."""

@@ -1,65 +1,161 @@
-"""`runcast logs`: what a run has said, and what it still says."""
+"""`runcast logs`: what a run has said or a file has, and what is still to come."""
 
 import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runcast.cli.options import example, server_option, showing_options
 
+if TYPE_CHECKING:
+    from runcast.cli.lines import Output
 
-@click.command(epilog=example("runcast logs -f nightly-42"))
+# Options that do not go with a file, or with a run, and why.
+_NOT_WITH_A_FILE = {
+    "server": "a file is read without a server",
+    "since_seq": "a file has no event numbers; see --tail",
+}
+_NOT_WITH_A_RUN = {"form": "the server knows how to read a run"}
+
+
+@click.command(
+    epilog=example("runcast logs -f nightly-42", "runcast logs -f --tail 20 ./build.log")
+)
 @server_option
-@click.argument("run_id", metavar="ID")
-@click.option("--follow", "-f", is_flag=True, help="Go on until the run ends.")
+@click.argument("name", metavar="ID|PATH")
+@click.option("--follow", "-f", is_flag=True, help="Go on until the run ends; a file never does.")
+@click.option(
+    "--tail",
+    "-n",
+    "last",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Begin at the last N lines of a file, or events of a run.",
+)
 @click.option(
     "--since-seq",
     type=click.IntRange(min=0),
     metavar="N",
     default=0,
-    help="Only what came after this event.",
+    help="Only what came after this event of the run.",
+)
+@click.option(
+    "--format",
+    "form",
+    metavar="FORMAT",
+    default="plain",
+    show_default=True,
+    help="How a file is written: plain, cri, docker-json, or a dialect such as claude.",
 )
 @click.option("--stdout", "stream", flag_value="stdout", help="Only its standard output.")
 @click.option("--stderr", "stream", flag_value="stderr", help="Only its standard error.")
 @click.option("--raw", is_flag=True, help="Leave control sequences in its output.")
 @showing_options
 def logs(
-    server: str,
-    run_id: str,
+    name: str,
     *,
+    server: str,
     follow: bool,
+    last: int | None,
     since_seq: int,
-    stream: str | None,
-    raw: bool,
-    **showing: bool,
+    form: str,
+    **showing: Any,
 ) -> None:
-    """Show what a run has printed, or an agent said and did.
+    """Show what a run has said, or what a log file has.
 
-    Its standard error goes to standard error, unless that alone is asked for; so do errors,
+    A PATH has a / in it, or names a file that is there. It is read without a server. With -f it is
+    followed through rotation and truncation, and need not be there yet; Ctrl-C ends that.
+
+    Standard error goes to standard error, unless that alone is asked for; so do errors,
     questions, and what was sent to the run. On a terminal, control sequences other than colours
     are removed, since a command may print what other programs or people sent it. In a pipe or
     file every byte is kept.
     """
-    from runcast.cli.printer import Printer, is_answerable
-    from runcast.client.follow import follow_pieces
-    from runcast.client.http import Client
+    if _is_path(name):
+        _refuse(_NOT_WITH_A_FILE, name)
+        _show_file(name, form, last, showing, follow=follow)
+    else:
+        _refuse(_NOT_WITH_A_RUN, name)
+        _show_run(server, name, since_seq, last, showing, follow=follow)
 
-    outputs = {stream: sys.stdout} if stream else {"stdout": sys.stdout, "stderr": sys.stderr}
+
+def _is_path(name: str) -> bool:
+    """Tell whether a file is meant; where a run has its name, --server says that the run is."""
+    return "/" in name or (not any(map(_is_given, _NOT_WITH_A_FILE)) and Path(name).is_file())
+
+
+def _refuse(options: Mapping[str, str], name: str) -> None:
+    for option, reason in options.items():
+        if _is_given(option):
+            context = click.get_current_context()
+            shown = next(one for one in context.command.params if one.name == option).opts[0]
+            raise click.UsageError(f"{shown} does not go with {name!r}: {reason}")
+
+
+def _is_given(option: str) -> bool:
+    """Tell whether an option is on the command line; a variable says nothing of this command."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is click.core.ParameterSource.COMMANDLINE
+
+
+def _show_file(
+    name: str, form: str, last: int | None, showing: Mapping[str, Any], *, follow: bool
+) -> None:
+    from runcast.cli.files import Reading, find_format
+    from runcast.cli.following import Followed, follow_file, print_file
+    from runcast.cli.notes import note
+    from runcast.cli.printer import Printer
+
+    path = Path(name).absolute()
+    if path.is_dir():
+        raise click.UsageError(f"{name!r} is a folder; see: runcast tail")
+    reading = Reading(str(path), find_format(form), last)
+    printer = Printer(**_look(showing), answerable=False)
+    if follow:
+        follow_file(Followed(reading, printer, lambda reason: note(f"{name}: {reason}")))
+    print_file(reading, printer)
+
+
+def _show_run(
+    server: str,
+    run_id: str,
+    after: int,
+    last: int | None,
+    showing: Mapping[str, Any],
+    *,
+    follow: bool,
+) -> None:
+    from runcast.cli.printer import Printer, is_answerable
+    from runcast.client import Client
+    from runcast.client.following import of_run
+
     with Client(server) as client:
-        run = client.get_run(run_id)
-        printer = Printer(
-            outputs,
-            exact=raw,
-            coloured=not showing["no_color"],
-            verbose=showing["verbose"],
-            answerable=is_answerable(run),
-        )
-        head = run["last_seq"]
-        if since_seq >= head and not follow:
+        run = client.get(run_id)
+        printer = Printer(**_look(showing), answerable=is_answerable(run.stdin))
+        head = run.last_seq
+        if last is not None:
+            # The status that ends a run is an event of which nothing is shown.
+            after = max(after, head - last - (run.ended_at is not None))
+        if after >= head and not follow:
             return
-        for events in follow_pieces(client, run_id, since_seq):
+        for events in client.pieces(of_run(run_id, after)):
             for event in events:
                 printer.add(event)
                 if event.id >= head and not follow:
                     printer.flush()
                     return
             printer.flush()
+
+
+def _look(showing: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the options say of how a printer prints."""
+    stream = showing["stream"]
+    both: dict[str, Output] = {"stdout": sys.stdout.buffer, "stderr": sys.stderr.buffer}
+    return {
+        "outputs": {stream: sys.stdout.buffer} if stream else both,
+        "exact": showing["raw"],
+        "coloured": not showing["no_color"],
+        "verbose": showing["verbose"],
+    }

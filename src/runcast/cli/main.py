@@ -21,9 +21,12 @@ COMMANDS: dict[str, str] = {
     "run": "runcast.cli.run:run",
     "ps": "runcast.cli.ps:ps",
     "logs": "runcast.cli.logs:logs",
+    "tail": "runcast.cli.tail:tail",
+    "grep": "runcast.cli.grep:grep",
     "cancel": "runcast.cli.cancel:cancel",
     "send": "runcast.cli.send:send",
     "approve": "runcast.cli.approve:approve",
+    "outbox": "runcast.cli.outbox:outbox",
     "agents": "runcast.cli.programs:agents",
     "tools": "runcast.cli.programs:tools",
     "prune": "runcast.cli.prune:prune",
@@ -31,8 +34,9 @@ COMMANDS: dict[str, str] = {
     "demo": "runcast.cli.demo:demo",
 }
 
-# `run` ends with its child's exit code, so its own failures need one that children do not use.
-OWN_FAILURE: dict[str, int] = {"run": 125}
+# `run` ends with its child's exit code, so its own failures need one that children do not use;
+# `grep` ends with 1 where nothing was found.
+OWN_FAILURE: dict[str, int] = {"run": 125, "grep": 2}
 
 HINTS: dict[str, str] = {"no_server": "; start one with: runcast serve"}
 

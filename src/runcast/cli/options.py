@@ -57,18 +57,22 @@ def settings_options(command: Command) -> Command:
     return file(folder(command))
 
 
-def showing_options(command: Command) -> Command:
-    """Add `--verbose` and `--no-color`; the colour is off, too, where NO_COLOR is set."""
-    verbose = click.option(
-        "--verbose", "-v", is_flag=True, help="Show progress and custom events, too."
-    )
-    colour = click.option(
+def color_option(command: Command) -> Command:
+    """Add `--no-color`; the colour is off, too, where NO_COLOR is set."""
+    return click.option(
         "--no-color",
         is_flag=True,
         default=lambda: bool(os.environ.get("NO_COLOR")),
         help="Add no colours; the variable NO_COLOR does the same.",
+    )(command)
+
+
+def showing_options(command: Command) -> Command:
+    """Add `--verbose` and `--no-color`."""
+    verbose = click.option(
+        "--verbose", "-v", is_flag=True, help="Show progress and custom events, too."
     )
-    return verbose(colour(command))
+    return verbose(color_option(command))
 
 
 def pairs(given: tuple[str, ...], option: str) -> dict[str, str]:

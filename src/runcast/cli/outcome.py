@@ -1,8 +1,10 @@
 """The exit code of `runcast run`: what a shell would have given for the same end. Pure."""
 
 import signal
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runcast.client.types import Run
 
 OWN_ERROR = 125
 
@@ -16,28 +18,28 @@ _BY_REASON: dict[str | None, int] = {
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 
 
-def exit_code(run: Mapping[str, Any]) -> int:
+def exit_code(run: "Run") -> int:
     """Translate the end of a run into an exit code."""
-    reason = run["reason"]
+    reason = run.reason
     if reason == "spawn":
-        return _NOT_FOUND if _is_missing(run.get("error") or "") else _NOT_EXECUTABLE
+        return _NOT_FOUND if _is_missing(run.error or "") else _NOT_EXECUTABLE
     if reason == "signal":
-        return 128 + _signal_number(run["signal"])
-    if reason in _BY_REASON and not (reason == "agent" and run["exit_code"]):
+        return 128 + _signal_number(run.signal or "")
+    if reason in _BY_REASON and not (reason == "agent" and run.exit_code):
         return _BY_REASON[reason]
-    code = run["exit_code"]
-    return OWN_ERROR if code is None else int(code)
+    code = run.exit_code
+    return OWN_ERROR if code is None else code
 
 
-def explain(run: Mapping[str, Any]) -> str | None:
+def explain(run: "Run") -> str | None:
     """Say in one line why a run ended, unless its own exit code says it all."""
-    if run["reason"] == "exit":
+    if run.reason == "exit":
         return None
-    if run.get("error"):
-        return str(run["error"])
-    said = f"run {run['id']} {run['status']}"
-    why = run["signal"] if run["reason"] == "signal" else run["reason"]
-    return said if why == run["status"] else f"{said}: {why}"
+    if run.error:
+        return run.error
+    said = f"run {run.id} {run.status}"
+    why = run.signal if run.reason == "signal" else run.reason
+    return said if why == run.status else f"{said}: {why}"
 
 
 def _is_missing(error: str) -> bool:

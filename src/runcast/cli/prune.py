@@ -33,15 +33,14 @@ def prune(server: str, config: Path | None, data_dir: str | None, **limits: Any)
 
     Works on the data folder if no server runs and none was named.
     """
-    from runcast.client.errors import NoServer
-    from runcast.client.http import Client
+    from runcast.client import Client, NoServer
 
     given = {name: value for name, value in limits.items() if value is not None}
     if not given:
         raise click.UsageError("say what to remove: --max-age, --max-count or --max-bytes")
     try:
         with Client(server) as client:
-            removed = client.prune(given)
+            removed = client.prune(**given)
     except NoServer:
         if server_was_named():
             raise

@@ -1,15 +1,18 @@
 """`runcast ps`: the runs there are."""
 
-import time
+from datetime import UTC, datetime
 from shlex import join
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runcast.cli.options import example, server_option
 from runcast.cli.tables import table_lines, terminal_width
 from runcast.cli.terminal import one_line
-from runcast.core.times import format_duration, parse_time
+from runcast.core.times import format_duration
+
+if TYPE_CHECKING:
+    from runcast.client.types import Run
 
 _HEAD = ("ID", "STATUS", "EXIT", "TIME", "COMMAND")
 _NUMBERS = (2, 3)  # columns that are compared by their ends
@@ -38,41 +41,46 @@ def ps(server: str, *, everything: bool, limit: int, as_json: bool) -> None:
     """
     import msgspec
 
-    from runcast.client.http import Client
+    from runcast.client import Client
+    from runcast.client.calls import pages
+    from runcast.client.types import Run
 
+    where = {} if everything else {"status": _ALIVE}
     with Client(server) as client:
-        runs = client.list_runs(limit, **({} if everything else {"status": _ALIVE}))
+        sent = client.take(pages(dict[str, Any], limit, where))
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(runs)))
+        click.echo(msgspec.json.format(msgspec.json.encode(sent)))
     else:
-        now = time.time()
-        rows = [_HEAD, *(row(run, now) for run in runs)]
+        now = datetime.now(UTC)
+        rows = [_HEAD, *(row(run, now) for run in msgspec.convert(sent, list[Run]))]
         click.echo("\n".join(table_lines(rows, terminal_width(), _NUMBERS)))
 
 
-def row(run: dict[str, Any], now: float) -> tuple[str, ...]:
+def row(run: "Run", now: datetime) -> tuple[str, ...]:
     """Make a run's cells, without control codes.
 
     A command is shown as a shell would take it, of an agent its prompt's beginning.
     """
-    ended = now if run["ended_at"] is None else parse_time(run["ended_at"]) / 1e6
-    started = None if run["started_at"] is None else parse_time(run["started_at"]) / 1e6
-    reason = "" if run["reason"] in (None, "exit", run["status"]) else f" ({run['reason']})"
-    code = run["signal"] if run["exit_code"] is None else run["exit_code"]
+    reason = "" if run.reason in (None, "exit", run.status) else f" ({run.reason})"
+    code = run.signal if run.exit_code is None else run.exit_code
     return (
-        run["id"],
-        run["status"] + (_asks(run["pending_approvals"]) or reason),
+        run.id,
+        run.status + (_asks(run.pending_approvals) or reason),
         "" if code is None else str(code),
-        "" if started is None else format_duration(ended - started),
+        "" if run.started_at is None else _duration(run.started_at, run.ended_at or now),
         one_line(_doing(run)),
     )
 
 
-def _doing(run: dict[str, Any]) -> str:
-    who = run["agent"] or run.get("kind")
+def _duration(started: datetime, ended: datetime) -> str:
+    return format_duration((ended - started).total_seconds())
+
+
+def _doing(run: "Run") -> str:
+    who = run.agent or run.kind
     if who is None:
-        return join(run["command"] or [])
-    return ": ".join(filter(None, (who, run.get("prompt_preview"))))
+        return join(run.command or [])
+    return ": ".join(filter(None, (who, run.prompt_preview)))
 
 
 def _asks(pending: int) -> str:

@@ -21,7 +21,7 @@ from runcast.cli.terminal import one_line
 
 if TYPE_CHECKING:
     from runcast.cli.printer import Printer
-    from runcast.client.http import Client
+    from runcast.client import Client
 
 PATIENCE_S = 60.0  # a server that restarts is back long before; the run goes on either way
 
@@ -73,25 +73,25 @@ def run(
     that failed and ended with 0 gives 1.
     """
     from runcast.cli.printer import Printer, is_answerable
-    from runcast.client.http import Client
+    from runcast.client import Client
 
     spec = make_spec(words, **options)
     with Client(server) as client:
-        started = client.start_run(spec)
-        run_id = started["id"]
+        started = client.start(**spec)
+        run_id = started.id
         try:
             if detach:
                 click.echo(run_id)
                 return 0
             if options["interactive"]:
                 _say(f"send it text with: {next_command(f'send {run_id} TEXT')}")
-            outputs = {"stdout": sys.stdout, "stderr": sys.stderr}
+            outputs = {"stdout": sys.stdout.buffer, "stderr": sys.stderr.buffer}
             printer = Printer(
                 outputs,
                 exact=True,
                 coloured=not no_color,
                 verbose=verbose,
-                answerable=is_answerable(started),
+                answerable=is_answerable(started.stdin),
             )
             with Interrupts(lambda: _ask(run_id), lambda: _cancel(server, run_id)):
                 return _show(client, run_id, printer)
@@ -105,16 +105,16 @@ def run(
 
 
 def _show(client: "Client", run_id: str, printer: "Printer") -> int:
-    from runcast.client.follow import follow_pieces
+    from runcast.client.following import of_run
 
-    for events in follow_pieces(client, run_id, patience_s=PATIENCE_S):
+    for events in client.pieces(of_run(run_id, patience_s=PATIENCE_S)):
         for event in events:
             printer.add(event)
             if event.event == "end" and event.data.get("deleted"):
                 _say(f"run {run_id} was deleted")
                 return OWN_ERROR
         printer.flush()
-    ended = client.get_run(run_id)
+    ended = client.get(run_id)
     reason = explain(ended)
     if reason not in (None, printer.last_error):
         _say(reason)
@@ -127,8 +127,7 @@ def _ask(run_id: str) -> None:
 
 def _cancel(server: str, run_id: str) -> None:
     """Cancel over a connection of its own: the other one is in the middle of a read."""
-    from runcast.client.errors import ClientError
-    from runcast.client.http import Client
+    from runcast.client import Client, ClientError
 
     try:
         with Client(server) as client:

@@ -23,7 +23,7 @@ def send(server: str, run_id: str, words: tuple[str, ...], *, no_newline: bool, 
     The words are joined by blanks and end with a line end; without any, standard input is sent
     as it is. A command reads the text from its standard input, an agent takes it as a prompt.
     """
-    from runcast.client.http import Client
+    from runcast.client import Client
 
     newline = bool(words) and not no_newline
     # Somebody who only ends the input at a terminal has nothing to type first.

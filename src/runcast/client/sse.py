@@ -30,17 +30,29 @@ class SseParser:
 
     def feed(self, chunk: bytes) -> list[SseEvent]:
         """Take the next bytes; return the events that they complete, in order."""
+        return self.dispatch(self.complete(chunk))
+
+    def complete(self, chunk: bytes) -> bytes:
+        """Take the next bytes; return the blocks that they complete, with a blank line between.
+
+        Their line ends are LF. They count once `dispatch` has had them.
+        """
         searched = max(len(self._buffer) - 1, 0)
         self._buffer += self._with_lf(chunk)
         end = self._buffer.rfind(b"\n\n", searched)
         if end < 0:
-            return []
-        blocks = bytes(self._buffer[:end]).split(b"\n\n")
+            return b""
+        blocks = bytes(self._buffer[:end])
         del self._buffer[: end + 2]
         if self._at_start:
-            blocks[0] = blocks[0].removeprefix(_BOM)
+            blocks = blocks.removeprefix(_BOM)
             self._at_start = False
-        return [event for block in blocks if (event := self._dispatch(block)) is not None]
+        return blocks
+
+    def dispatch(self, blocks: bytes) -> list[SseEvent]:
+        """Return the events of whole blocks, in order."""
+        events = (self._event(block) for block in blocks.split(b"\n\n"))
+        return [event for event in events if event is not None]
 
     def _with_lf(self, chunk: bytes) -> bytes:
         if self._after_cr and chunk:
@@ -52,7 +64,7 @@ class SseParser:
         self._after_cr = chunk.endswith(b"\r")
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
-    def _dispatch(self, block: bytes) -> SseEvent | None:
+    def _event(self, block: bytes) -> SseEvent | None:
         event = b""
         data: list[bytes] = []
         for line in block.split(b"\n"):

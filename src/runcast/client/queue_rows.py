@@ -1,0 +1,175 @@
+"""What an outbox keeps: items, and the rows of the database that they are."""
+
+import sqlite3
+from hashlib import sha256
+from typing import Any, Literal
+
+import msgspec
+
+from runcast.client.workspaces import Place
+
+State = Literal["waiting", "refused", "expired"]
+Row = tuple[Any, ...]
+
+# The server forgets a key 24 h after it first heard it; the rest is room for a slow request.
+KEY_LIFE_S = 24 * 3600 - 600
+_AHEAD_S = 600  # a clock that was set back by more leaves items whose age nobody knows
+
+_APPLICATION = 0x52434F42  # "RCOB": tells an outbox from other databases
+_VERSION = 1
+_MARKS = ("page_count", "application_id", "user_version")
+
+# No index: what is set aside is little, and what comes first is found first.
+SCHEMA = f"""
+    PRAGMA application_id = {_APPLICATION};
+    PRAGMA user_version = {_VERSION};
+    CREATE TABLE items (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        state TEXT NOT NULL CHECK (state IN ('waiting', 'refused', 'expired')),
+        server TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        process TEXT,
+        kept_at INTEGER NOT NULL,
+        size INTEGER NOT NULL,
+        because INTEGER,
+        said TEXT NOT NULL,
+        digest BLOB NOT NULL,
+        request BLOB NOT NULL
+    );
+"""
+_ITEM = "number, state, server, kind, process, kept_at, size, because, said"
+ITEMS = f"SELECT {_ITEM} FROM items ORDER BY number"  # noqa: S608
+ALL = f"SELECT {_ITEM}, digest, request FROM items"  # noqa: S608
+FIRST_WAITING = f"""
+    SELECT {_ITEM}, digest, request FROM items
+    WHERE state = 'waiting' AND server = ? AND number <= ? ORDER BY number LIMIT 1
+"""  # noqa: S608
+ADD = """
+    INSERT INTO items (state, said, server, kind, process, kept_at, size, digest, request)
+    VALUES ('waiting', '', ?, ?, ?, ?, ?, ?, ?)
+"""
+TOTALS = "SELECT count(*), ifnull(sum(size), 0) FROM items"
+COUNT_WAITING = """
+    SELECT count(*), ifnull(max(number), 0) FROM items WHERE state = 'waiting' AND server = ?
+"""
+_MISSING_SUBMIT = """
+    SELECT max(number) FROM items WHERE kind = 'submit' AND state != 'waiting' AND because IS NULL
+    AND server = ? AND process = ? AND number < ?
+"""
+MAKE_UP_FOR = """
+    UPDATE items SET because = ? WHERE kind = 'submit' AND state != 'waiting' AND because IS NULL
+    AND server = ? AND process = ?
+"""
+REFUSE = "UPDATE items SET state = 'refused', said = ?, because = ? WHERE number = ?"
+FORGET = "DELETE FROM items WHERE number = ?"
+# A submit, and what was set aside because of it.
+DROP = "DELETE FROM items WHERE number = ?1 OR because = ?1"
+SET_ASIDE = f"""
+    SELECT {_ITEM}, digest, request FROM items
+    WHERE state != 'waiting' AND (number = ?1 OR because = ?1)
+"""  # noqa: S608
+SET_BACK = """
+    UPDATE items SET state = 'waiting', said = '', because = NULL,
+    kept_at = ?, size = ?, digest = ?, request = ? WHERE number = ?
+"""
+_EXPIRED = "state = 'expired', said = 'it is so old that a server may have forgotten its key'"
+EXPIRE = f"UPDATE items SET {_EXPIRED} WHERE number = ?"  # noqa: S608
+EXPIRE_ALL = f"""
+    UPDATE items SET {_EXPIRED} WHERE state = 'waiting' AND kept_at NOT BETWEEN ? AND ?
+"""  # noqa: S608
+
+
+class Damage(Exception):
+    """What was read is not what was written."""
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What is sent: byte for byte the same, however often, so that it is done once.
+
+    The server must know the workspace at `place` before it takes the request.
+    """
+
+    kind: str
+    process: str | None
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    key: str
+    place: Place | None = None
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is kept; items are sent in the order of their numbers.
+
+    `kept_at` is µs since the epoch, `size` bytes. `said` is why it was set aside, in the server's
+    words if it refused it. `because` is the submit without which it makes no sense; of a submit
+    it is the later one that arrived and made up for it.
+    """
+
+    number: int
+    state: State
+    server: str
+    kind: str
+    process: str | None
+    kept_at: int
+    size: int
+    because: int | None
+    said: str
+
+
+def recognize(db: sqlite3.Connection) -> None:
+    """Raise Damage for a file that was cut to nothing, NotSupportedError for a foreign one."""
+    found = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in _MARKS]
+    if found == [0, 0, 0]:
+        raise Damage  # to SQLite it is an empty database
+    if found[1:] != [_APPLICATION, _VERSION]:
+        raise sqlite3.NotSupportedError("another program made it, or another version of runcast")
+
+
+def ages(now: int) -> tuple[int, int]:
+    """Return between which times something may have been kept to be sent now."""
+    return now - KEY_LIFE_S * 1_000_000, now + _AHEAD_S * 1_000_000
+
+
+def is_too_old(item: Item, now: int) -> bool:
+    """Whether a server may have forgotten the item's key, so that it could be done twice."""
+    earliest, latest = ages(now)
+    return not earliest <= item.kept_at <= latest
+
+
+def missing_submit(db: sqlite3.Connection, item: Item) -> int | None:
+    """Return which submit was set aside that the item depends on; None if there is none."""
+    if item.kind == "submit":
+        return None
+    about = (item.server, item.process, item.number)
+    found: int | None = db.execute(_MISSING_SUBMIT, about).fetchone()[0]
+    return found
+
+
+def stored(server: str, request: Request, now: int) -> Row:
+    """Make the part of a row that holds a request: its age, size, digest and bytes."""
+    encoded = msgspec.msgpack.encode(request)
+    return now, len(encoded), _digest(server, now, encoded), encoded
+
+
+def item_of(row: Row) -> Item:
+    """Make an item of the first columns of a row; ValidationError if they cannot be one."""
+    return msgspec.convert(dict(zip(Item.__struct_fields__, row, strict=True)), Item)
+
+
+def whole(row: Row) -> tuple[Item, Request]:
+    """Make a row's item and request; Damage if a byte of what is sent has changed."""
+    *columns, digest, encoded = row
+    item = item_of(tuple(columns))
+    # SQLite notices a broken page, not a changed byte within a row.
+    if digest != _digest(item.server, item.kept_at, encoded):
+        raise Damage
+    request = msgspec.msgpack.decode(encoded, type=Request)
+    if (item.kind, item.process) != (request.kind, request.process):
+        raise Damage
+    return item, request
+
+
+def _digest(server: str, kept_at: int, encoded: bytes) -> bytes:
+    return sha256(msgspec.msgpack.encode((server, kept_at)) + encoded).digest()
