@@ -1,6 +1,7 @@
 """The guard: one ASGI layer before every route and WebSocket, which no foreign web page passes."""
 
 from collections.abc import Awaitable, Collection, Mapping, Sequence
+from typing import Protocol
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -34,6 +35,16 @@ _HARDENING = (
 )
 _CLOSED_POLICY = (_POLICY, b"default-src 'none'; frame-ancestors 'none'")
 _POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
+
+
+LASTING = "runcast.lasting"  # where an answer in the ASGI scope says that it will take long
+
+
+class Lasting(Protocol):
+    """An answer that goes on when all layers between the guard and it have returned."""
+
+    async def last(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer; nothing was sent so far."""
 
 
 class Guard:
@@ -75,7 +86,21 @@ class Guard:
             return
         except ClientDisconnect:
             return
+        await self._respond(scope, receive, send)
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have the request answered; an answer that lasts comes out of the framework's layers.
+
+        A stream lives for hours, and the frames and objects of a dozen layers would with it.
+        """
+        given = set(scope)
+        lasting: list[Lasting] = []
+        scope[LASTING] = lasting
         await self.app(scope, receive, send)
+        for name in scope.keys() - given:
+            del scope[name]
+        for answer in lasting:
+            await answer.last(scope, receive, send)
 
     async def _admit(self, scope: Scope, receive: Receive) -> Receive:
         headers = _judged_headers(scope)

@@ -1,6 +1,7 @@
 """HTTP as the server reads it from the socket, with what the guard has to see left in."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -36,6 +37,12 @@ class Direct:
         """Write what `chunk` made; call it only while `ready`."""
         self._protocol.transport.write(chunk)
 
+    def when_lost(self, lost: Callable[[], None]) -> None:
+        """Call `lost` once the client has left, or now if it has."""
+        self._protocol.lost = lost
+        if self._protocol.transport.is_closing():
+            lost()
+
 
 def chunk(body: bytes) -> bytes:
     """Frame a piece of a chunked response (RFC 9112, section 7.1)."""
@@ -46,6 +53,18 @@ class GuardedProtocol(HttpToolsProtocol):
     """Refuse targets that name a host of their own, which uvicorn would cut down to the path."""
 
     transport: asyncio.Transport
+    lost: Callable[[], None] | None = None  # what the response at hand wants to do then
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let the response at hand know."""
+        super().connection_lost(exc)
+        if self.lost is not None:
+            self.lost()
+
+    def on_response_complete(self) -> None:
+        """Forget the response."""
+        self.lost = None
+        super().on_response_complete()
 
     def on_message_begin(self) -> None:
         """Offer the response a way to the socket."""

@@ -16,6 +16,7 @@ from runcast.core.errors import TooMany
 from runcast.core.events import Batch
 from runcast.runtime.follow import Follower
 from runcast.runtime.runtime import Runtime
+from runcast.web.guard import LASTING
 from runcast.web.live import Live
 from runcast.web.protocol import DIRECT, Direct
 from runcast.wires import Wire
@@ -140,23 +141,39 @@ class EventStream(Response):
         self._direct: Direct | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the stream to its end, from outside of all layers if that can be."""
+        lasting = scope.get(LASTING)
+        if lasting is None:
+            await self.last(scope, receive, send)
+        else:
+            lasting.append(self)
+
+    async def last(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the stream to its end."""
         self._direct = scope.get("extensions", {}).get(DIRECT)
         self._heartbeat_at = self._comment_at = asyncio.get_running_loop().time()
         self._streams.enter(self)
         try:
-            # The pump is a task of its own because it is woken for every event: in the request's
-            # task, each wake-up would pass through all the layers of the framework.
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._run(send))
-                # Noticed even while there is nothing to send; also comes once all is sent.
-                while (await receive())["type"] != "http.disconnect":
-                    pass
-                self._gone = True
-                self._follower.nudge()
+            if self._direct is None:
+                await self._run_watched(receive, send)
+            else:
+                self._direct.when_lost(self._lost)
+                await self._run(send)
         finally:
             self._streams.leave(self)
             self._follower.close()
+
+    async def _run_watched(self, receive: Receive, send: Send) -> None:
+        """Run beside a task that waits for the client to leave, even while nothing is sent."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._run(send))
+            while (await receive())["type"] != "http.disconnect":
+                pass  # it also comes once all is sent
+            self._lost()
+
+    def _lost(self) -> None:
+        self._gone = True
+        self._follower.nudge()
 
     def keep_alive(self, now: float) -> None:
         """Have a heartbeat sent if one is due; what is sent anyway counts as a comment."""
