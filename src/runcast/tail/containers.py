@@ -76,13 +76,11 @@ class Records:
         """Take the next bytes and return the lines they complete."""
         start = self.position - len(self._rest)
         self.position += len(data)
-        whole, newline, rest = data.rpartition(b"\n")
-        if not newline:
-            self._rest += data
-            return self._torn(time) if len(self._rest) > LINE_BYTES else []
-        lines = (self._rest + whole).split(b"\n")
-        self._rest = rest
-        return list(_merged(self._take(lines, start, time)))
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        blocks = list(_merged(self._take(lines, start, time)))
+        while len(self._rest) > LINE_BYTES:
+            blocks += self._torn(LINE_BYTES, time)
+        return blocks
 
     def flush(self, time: int) -> list[Block]:
         """Give what is unfinished as parts; nothing where lines are held until they end."""
@@ -96,7 +94,7 @@ class Records:
 
     def end(self, time: int) -> list[Block]:
         """End the file; a line goes on in the next one, unless too much of it is held."""
-        blocks = self._torn(time)
+        blocks = self._last(time)
         self.position = 0
         self._ahead = {}
         for stream, line in self._lines.items():
@@ -107,7 +105,7 @@ class Records:
 
     def cut(self, time: int) -> list[Block]:
         """End the file, and with it every line that is unfinished."""
-        blocks = self._torn(time)
+        blocks = self._last(time)
         self.position = 0
         self._ahead = {}
         for stream, line in self._lines.items():
@@ -117,27 +115,37 @@ class Records:
 
     def finish(self, time: int) -> list[Block]:
         """Give what is unfinished: as parts, since nobody ended it, unless whole lines are due."""
-        blocks = self._torn(time) + self.flush(time)
+        blocks = self._last(time) + self.flush(time)
         for stream, line in self._lines.items():
             if line.text:
                 blocks += _blocks(time, stream, line.end())
         return blocks
 
-    def _torn(self, time: int) -> list[Block]:
-        """Give as it stands what ends without a newline: nobody knows what it would have been."""
-        torn, self._rest = self._rest, b""
-        return [Block(time, "stdout", torn)] if torn else []
+    def _last(self, time: int) -> list[Block]:
+        """Take what ends without a newline: nobody knows what it would have been."""
+        return self._torn(len(self._rest), time) if self._rest else []
+
+    def _torn(self, size: int, time: int) -> list[Block]:
+        offset = self.position - len(self._rest)
+        torn, self._rest = self._rest[:size], self._rest[size:]
+        return self._record(torn, offset, time)
 
     def _take(self, lines: list[bytes], offset: int, time: int) -> Iterator[Block]:
         for line in lines:
-            record = self._read(line) or Record(time, "stdout", True, line)
-            if offset >= self._ahead.get(record.stream, 0):
-                yield from self._block(record, offset)
+            # Also what is here as a whole: the lines may not depend on how the file was read.
+            for start in range(0, len(line) or 1, LINE_BYTES):
+                piece = line[start : start + LINE_BYTES]
+                yield from self._record(piece, offset + start, time)
             offset += len(line) + 1
+
+    def _record(self, line: bytes, offset: int, time: int) -> list[Block]:
+        record = self._read(line) or Record(time, "stdout", True, line)
+        is_consumed = offset < self._ahead.get(record.stream, 0)
+        return [] if is_consumed else self._block(record, offset)
 
     def _block(self, record: Record, offset: int) -> list[Block]:
         line = self._lines[record.stream]
-        if record.full and not line.open:
+        if record.full and not line.open and len(record.text) <= line.limit:
             return [Block(record.time, record.stream, record.text)]
         if record.full:
             return _blocks(record.time, record.stream, line.end(record.text))
@@ -211,7 +219,7 @@ def read_docker(line: bytes) -> Record | None:
     try:
         said = _decode_docker(line)
         time = parse_time(said.time)
-    except (msgspec.DecodeError, BadRequest):
+    except (ValueError, RecursionError, BadRequest):  # the decoder raises more than its own errors
         return None
     stream = "stderr" if said.stream == "stderr" else "stdout"
     text = said.log.encode()

@@ -7,7 +7,7 @@ import msgspec
 
 from runcast.spool.records import Block
 from runcast.tail.formats import Framing, new_framing
-from runcast.tail.generations import Generation, Lost, Place
+from runcast.tail.generations import Generation, Lost, Place, standing
 from runcast.tail.marks import PAST_MARKS, Seen, State
 from runcast.tail.opened import Opened, Shrunk, seen
 from runcast.tail.rotated import CLOCK_NS
@@ -16,7 +16,7 @@ from runcast.tail.unfinished import Kept
 __all__ = ["LATE_S", "LOOK_BYTES", "Look", "Lost", "Tail", "standing"]
 
 LOOK_BYTES = 128 * 1024
-LATE_S = 5.0  # for how long a file that was replaced is read on: not all its writers notice at once
+LATE_S = 30.0  # of silence, until a file that was replaced is left: not all its writers notice soon
 
 
 class Look(NamedTuple):
@@ -143,7 +143,11 @@ class Tail:
             return self._state
         kept = [self._framing.kept(), *(one.kept or Kept() for one in self._next[1:])]
         marks = [one.file.mark(each) for one, each in zip(self._next, kept, strict=True)]
-        late = [one.file.mark(one.framing.kept()) for one in self._late]
+        for one, mark in zip(self._next[1:], marks[1:], strict=True):
+            mark.lost = one.lost.reason if one.lost else ""
+        # A deleted one cannot be found again, and is no loss then: it is read as far as it went.
+        left = [one for one in self._late if not one.file.deleted]
+        late = [one.file.mark(one.framing.kept()) for one in left]
         return State(marks=marks, late=late, past=self._past, confirmed=self._confirmed)
 
     def close(self) -> None:
@@ -166,7 +170,7 @@ class Tail:
             if self._replaced:
                 self._leave(reading)
                 continue
-            self._see_path()
+            self._see_path(reading)
             # Who writes has turned to another file, but may have written to this one before.
             self._replaced = any(one.file.size for one in self._next[1:])
             if not self._replaced:
@@ -174,26 +178,19 @@ class Tail:
 
     def _read(self, file: Opened, reading: _Reading) -> bool:
         """Read on in the file at hand; tell whether anything was there."""
-        if file.renewed:
-            file.skip_hole()
-            self._go_to(file)
         try:
-            data = file.read(LOOK_BYTES - reading.size)
+            size = _feed(file, self._framing, LOOK_BYTES - reading.size, reading)
         except Shrunk:
             reading.items += [*self._framing.cut(_now()), Lost("truncated")]
             reading.turned = True
             file.restart()
             return True
-        reading.items += self._framing.feed(data, _now())
-        reading.size += len(data)
-        return bool(data)
+        return size > 0
 
     def _leave(self, reading: _Reading) -> None:
         """Go on with the next file: the one at hand is read, and another is in its place."""
         left = self._next.pop(0).file
-        late = self._new_framing()
-        late.restore(Kept(offset=left.position))
-        self._late.append(_Late(left, late))
+        self._late.append(_Late(left, self._new_framing(Kept(offset=left.position))))
         self._begin(self._next[0], reading)
 
     def _begin(self, generation: Generation, reading: _Reading) -> None:
@@ -203,36 +200,30 @@ class Tail:
             reading.items += self._framing.end(_now())
         else:
             reading.items += [*self._framing.cut(_now()), generation.lost]
-        self._go_to(generation.file)
+        ahead = generation.kept.ahead if generation.kept is not None else {}
+        _go_to(self._framing, generation.file.position, ahead)
         self._replaced = False
-
-    def _go_to(self, file: Opened) -> None:
-        kept = msgspec.structs.replace(self._framing.kept(), offset=file.position)
-        self._framing.restore(kept)
 
     def _read_late(self, reading: _Reading) -> None:
         for late in list(self._late):
             try:
-                data = late.file.read(LOOK_BYTES)
-                over = not data and time.monotonic() > late.until
-            except Shrunk:  # it was read to its end; what is put there now is none of our text
-                data, over = b"", True
-            if data:
-                reading.items += late.framing.feed(data, _now())
-                reading.size += len(data)
-                late.until = time.monotonic() + LATE_S
-            if over:
-                reading.items += late.framing.end(_now())
-                reading.turned = True
-                self._forget(late)
+                if _feed(late.file, late.framing, LOOK_BYTES, reading):
+                    late.until = time.monotonic() + LATE_S
+                elif time.monotonic() > late.until:
+                    self._forget(late, reading)
+            except Shrunk:  # what is put there now is none of our text
+                self._forget(late, reading)
+                reading.items.append(Lost("truncated"))
 
-    def _forget(self, late: _Late) -> None:
+    def _forget(self, late: _Late, reading: _Reading) -> None:
+        reading.items += late.framing.cut(_now())
+        reading.turned = True
         self._late.remove(late)
         mark = late.file.mark(Kept(offset=late.file.position))
         self._past = [mark, *self._past][:PAST_MARKS]
         late.file.close()
 
-    def _see_path(self) -> None:
+    def _see_path(self, reading: _Reading) -> None:
         """Open what is at the path now, if it is another file, but do not turn to it yet."""
         newest = self._next[-1].file
         clock = time.time_ns()
@@ -241,15 +232,16 @@ class Tail:
         if found is not None and found.identity == newest.identity:
             self._orphan = None
             self._confirmed = clock
-            if clock - found.mtime_ns > CLOCK_NS and self.descriptors == 1:
+            still = clock - found.mtime_ns > CLOCK_NS and found.size == newest.position
+            if still and self.descriptors == 1:
                 self._quiet = found
             return
         if self._orphan is None:
             self._orphan = newest.deleted
-        if found is None:
-            return
+        if found is None or found.identity in {one.file.identity for one in self._next}:
+            return  # one that is back already will be read, and then be a late one
         for late in [one for one in self._late if one.file.identity == found.identity]:
-            self._forget(late)  # it is back
+            self._forget(late, reading)  # it is back
         others = {one.identity for one in self._files()}
         # What was in its place and is deleted as well was never seen by anybody.
         lost = Lost("deleted") if self._orphan else None
@@ -262,67 +254,59 @@ class Tail:
     def _open(self, reading: _Reading) -> bool:
         """Open the files where the state says that they were left; tell whether there is one."""
         state = self._state
-        found = self._place.take_up(state)
-        self.present = bool(found) and seen(self.path) is not None
-        if not found and not state.marks:
-            return False
-        first = found[0] if found else None
-        if first is not None and first.kept is not None and first.lost is None:
-            self._framing.restore(first.kept)
+        self.present = seen(self.path) is not None
+        self._next, late, gone, lost = self._place.take_up(state)
+        first = self._next[0] if self._next else None
+        kept = first.kept if first is not None and first.lost is None else None
+        if kept is not None:
+            self._framing.restore(kept)
         elif state.marks:
             self._framing.restore(msgspec.structs.replace(state.marks[0].kept, ahead={}))
-        if first is None:
-            reading.items += [*self._framing.cut(_now()), Lost("deleted")]
+        if lost is not None:
+            reading.items += [*([] if first else self._framing.cut(_now())), lost]
             reading.turned = True
-            self._past = [*state.late, *state.past][:PAST_MARKS]
+        self._late = [_Late(one.file, self._new_framing(one.kept)) for one in late]
+        self._past = [*gone, *self._past][:PAST_MARKS]
+        if first is None:
             self._state = State(past=self._past, confirmed=state.confirmed)
             return False
-        self._next = found
-        self._reopen_late(state)
-        if first.kept is None or first.lost is not None:
+        if kept is None:
             self._begin(first, reading)
         return True
-
-    def _reopen_late(self, state: State) -> None:
-        others = {one.file.identity for one in self._next}
-        for mark in state.late:
-            if mark.identity in others or not mark.head:
-                continue  # what was there has been deleted; or nobody could tell
-            if (file := self._place.reopen(mark)) is not None:
-                framing = self._new_framing()
-                framing.restore(mark.kept)
-                self._late.append(_Late(file, framing))
 
     def _files(self) -> list[Opened]:
         return [one.file for one in self._next] + [one.file for one in self._late]
 
     def _is_quiet(self) -> bool:
+        clock = time.time_ns()
         try:
-            return seen(self.path) == self._quiet
+            is_quiet = seen(self.path) == self._quiet
         except OSError:
             return False
+        if is_quiet:
+            self._confirmed = clock
+        return is_quiet
 
-    def _new_framing(self) -> Framing:
+    def _new_framing(self, kept: Kept | None = None) -> Framing:
         name, stream, joins = self._framings
-        return new_framing(name, stream, joins=joins)
+        framing = new_framing(name, stream, joins=joins)
+        framing.restore(kept or Kept())
+        return framing
 
 
-def standing(path: str, *, from_end: bool = False, within: str | None = None) -> State:
-    """Return the state of a tail that has read nothing: it knows the file that is there now.
+def _feed(file: Opened, framing: Framing, limit: int, reading: _Reading) -> int:
+    """Read on in a file; return how many bytes there were; raise Shrunk."""
+    data = file.read(limit)
+    start = file.position - len(data)
+    if start != framing.position:
+        _go_to(framing, start)  # a hole was stepped over
+    reading.items += framing.feed(data, _now())
+    reading.size += len(data)
+    return len(data)
 
-    With `from_end` it will read only what is written from now on.
-    """
-    try:
-        file = Opened.at(path, within)
-    except OSError:
-        return State(confirmed=time.time_ns())
-    try:
-        if from_end:
-            file.end()
-        mark = file.mark(Kept(offset=file.position))
-        return State(marks=[mark], confirmed=time.time_ns())
-    finally:
-        file.close()
+
+def _go_to(framing: Framing, position: int, ahead: dict[str, int] | None = None) -> None:
+    framing.restore(msgspec.structs.replace(framing.kept(), offset=position, ahead=ahead or {}))
 
 
 def _now() -> int:

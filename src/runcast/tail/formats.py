@@ -95,7 +95,7 @@ class Plain:
     def end(self, time: int) -> list[Block]:
         """End the file, and with it a line without newline."""
         self.position = 0
-        return self._whole(self._line.end(), time) if self._line.open else []
+        return self._rest(time)
 
     def cut(self, time: int) -> list[Block]:
         """End the file, and with it a line without newline."""
@@ -104,9 +104,12 @@ class Plain:
     def finish(self, time: int) -> list[Block]:
         """Give what is unfinished: as parts, since nobody ended it, unless whole lines are due."""
         if self._joins:
-            return self.end(time)
+            return self._rest(time)
         *parts, last = self._line.end()
         return self._parts([*parts, last] if last else parts, time)
+
+    def _rest(self, time: int) -> list[Block]:
+        return self._whole(self._line.end(), time) if self._line.open else []
 
     def _feed(self, data: bytes, time: int) -> list[Block]:
         start = self.position

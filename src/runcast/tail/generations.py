@@ -1,11 +1,12 @@
 """Generations: the files that are or were at one path, found again and opened in their order."""
 
+import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 from runcast.tail.marks import Identity, Mark, State
-from runcast.tail.opened import Opened
+from runcast.tail.opened import Opened, Unreadable, seen
 from runcast.tail.rotated import between, find
 from runcast.tail.unfinished import Kept
 
@@ -25,32 +26,56 @@ class Generation(NamedTuple):
     kept: Kept | None = None
 
 
+class TakenUp(NamedTuple):
+    """The files of a state, open: those to be read, oldest first, and the late ones.
+
+    `lost` came last, and nothing new is at the path since. `gone` are the others.
+    """
+
+    files: list[Generation]
+    late: list[Generation]
+    gone: list[Mark]
+    lost: Lost | None
+
+
 class Place(NamedTuple):
     """A path, and the real folder that links from it may not leave."""
 
     path: str
     within: str | None = None
 
-    def take_up(self, state: State) -> list[Generation]:
+    def take_up(self, state: State) -> TakenUp:
         """Open the files of a state, and what has come to the path since; raise OSError.
 
-        Where a file is gone that was not seen to be read to its end, the next one says so. If there
-        is none at all, nothing can.
+        Where a file is gone that was not seen to be read to its end, the next one says so.
         """
         found: list[Generation] = []
+        late: list[Generation] = []
         lost: Lost | None = None
-        with _closing(found):
+        with _closing(found), _closing(late):
             for mark in state.marks:
-                file = self.reopen(mark)
-                if file is None:
+                lost = lost or (Lost(mark.lost) if mark.lost else None)
+                if (file := self.reopen(mark)) is None:
                     lost = Lost("rotated")
                 else:
                     found.append(Generation(file, lost, mark.kept))
                     lost = None
             if lost is not None or not found:
                 others = {one.file.identity for one in found}
-                found += self.newer(others, list(state.all()), state.confirmed, lost)
-        return found
+                newer = self.newer(others, list(state.all()), state.confirmed, lost)
+                found += newer
+                lost = None if newer or lost is None else Lost("deleted")
+            others = {one.file.identity for one in found}
+            for mark in state.late if found else []:
+                if mark.identity in others or not mark.head:
+                    continue  # what was there has been deleted; or nobody could tell
+                if (file := self.reopen(mark)) is not None:
+                    late.append(Generation(file, None, mark.kept))
+        here = {one.file.identity for one in (*found, *late)}
+        gone = [one for one in (*state.marks, *state.late) if one.identity not in here]
+        if found and any(mark.head for mark in state.late if mark in gone):
+            found[0] = found[0]._replace(lost=found[0].lost or Lost("rotated"))
+        return TakenUp(found, late, gone, lost)
 
     def newer(
         self,
@@ -62,15 +87,18 @@ class Place(NamedTuple):
         """Open what is at the path now, and before it what came and went since then.
 
         `others` are open, and none of these; `past` were left and may be deleted, so that their
-        identity is another file's now. Returns nothing if nothing is at the path; raises OSError.
+        identity is another file's now. Returns nothing if nothing new is there; raises OSError.
         """
         try:
             newest = Opened.at(*self)
         except FileNotFoundError:
             return []
-        kept = _again(newest, past)
+        if newest.identity in others:
+            newest.close()
+            return []
         found: list[Generation] = []
         with _closing([Generation(newest)]), _closing(found):
+            kept = _again(newest, past)
             for path in between(self.path, {newest.identity, *others}, since_ns):
                 try:
                     file = Opened.at(path, self.within)
@@ -89,17 +117,53 @@ class Place(NamedTuple):
 
         One that is at the path but no longer begins with what was read will say so when it is read.
         """
-        for path in (self.path, find(self.path, mark.identity)):
+        for path in self._places_of(mark):
             try:
-                file = None if path is None else Opened.at(path, self.within)
+                file = Opened.at(path, self.within)
             except FileNotFoundError:
-                continue
-            if file is None:
                 continue
             if file.resume(mark) or (file.identity == mark.identity and path == self.path):
                 return file
             file.close()
         return None
+
+    def _places_of(self, mark: Mark) -> Iterator[str]:
+        yield self.path
+        # Only if it is not there: this lists the folder.
+        if (beside := find(self.path, mark.identity)) is not None:
+            yield beside
+
+
+def standing(path: str, *, from_end: bool = False, within: str | None = None) -> State:
+    """Return the state of a tail that has read nothing: it knows the file that is there now.
+
+    With `from_end` it will read only what is written from now on.
+    """
+    clock = time.time_ns()
+    try:
+        file = Opened.at(path, within)
+    except Unreadable:  # it is no log, so what comes to be there is another file
+        return State(confirmed=clock)
+    except OSError:
+        return State(marks=_unopened(path, from_end=from_end), confirmed=clock)
+    try:
+        if from_end:
+            file.end()
+        return State(marks=[file.mark(Kept(offset=file.position))], confirmed=clock)
+    finally:
+        file.close()
+
+
+def _unopened(path: str, *, from_end: bool) -> list[Mark]:
+    """Note a file that cannot be opened now as well as can be."""
+    try:
+        found = seen(path)
+    except OSError:
+        return []
+    if found is None:
+        return []
+    kept = Kept(offset=found.size if from_end else 0)
+    return [Mark(device=found.device, inode=found.inode, kept=kept)]
 
 
 def is_known(path: str, state: State) -> bool:

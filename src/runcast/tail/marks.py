@@ -19,7 +19,8 @@ class Mark(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     A device and an inode are given to another file once this one is deleted, and a file may be
     truncated and written anew. So the mark has the file's first bytes, and those `before` the
-    place up to which it was read, which never change as long as it only grows.
+    place up to which it was read, which never change as long as it only grows. `lost` is why
+    output may be missing before the file, if nobody was told yet.
     """
 
     device: int
@@ -27,6 +28,7 @@ class Mark(msgspec.Struct, kw_only=True, omit_defaults=True):
     kept: Kept = msgspec.field(default_factory=Kept)
     head: bytes = b""
     before: bytes = b""
+    lost: str = ""
 
     @property
     def identity(self) -> Identity:

@@ -1,5 +1,6 @@
 """One open log file: read forward, and known to be the same file at every step."""
 
+import errno
 import os
 import stat
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 from runcast.tail.marks import BEFORE_BYTES, HEAD_BYTES, Identity, Mark, Seen
 from runcast.tail.unfinished import Kept
 
-_PAGE_BYTES = 4096  # holes end where a page begins
+_STRIDE_BYTES = 65_536  # of NUL that are stepped over at a time
 
 
 class Unreadable(OSError):
@@ -89,17 +90,6 @@ class Opened:
         self.rewind()
         self.renewed = True
 
-    def skip_hole(self) -> None:
-        """Step over what a truncation left empty, because somebody writes on at his old place."""
-        self.renewed = False
-        try:
-            start = os.lseek(self.fd, 0, os.SEEK_DATA)
-        except OSError:  # nothing is in it yet, or the system knows no holes
-            self.renewed = True
-            return
-        page = os.pread(self.fd, _PAGE_BYTES, start)
-        self.position = start + len(page) - len(page.lstrip(b"\0"))
-
     def end(self) -> None:
         """Go to the end: what is there already is not to be read."""
         self.position = self.size
@@ -107,8 +97,14 @@ class Opened:
         self.before = self._at(max(self.position - BEFORE_BYTES, 0), self.position)
 
     def read(self, limit: int) -> bytes:
-        """Return the next bytes, none at the end; raise Shrunk if the file is not what it was."""
+        """Return the next bytes, none at the end; raise Shrunk if the file is not what it was.
+
+        A hole at its beginning is stepped over: then `position` moves further than by what is read.
+        """
         data = os.pread(self.fd, limit, self.position)
+        if self.position == 0 and data.startswith(b"\0"):
+            self._skip_hole()
+            data = os.pread(self.fd, limit, self.position)
         # Afterwards: what was read before a truncation is good, what was read after it is not.
         if not self._is_the_same(len(data)):
             raise Shrunk
@@ -116,6 +112,7 @@ class Opened:
             return data
         if len(self.head) < HEAD_BYTES:
             self._remember_head()
+        self.renewed = False
         self.position += len(data)
         self.before = (self.before + data)[-BEFORE_BYTES:]
         return data
@@ -128,6 +125,22 @@ class Opened:
         if not self.head:
             self._remember_head()
         return Mark(device=self.device, inode=self.inode, kept=kept, head=self.head, before=before)
+
+    def _skip_hole(self) -> None:
+        """Step over what a truncation left empty, because somebody writes on at his old place."""
+        size = self.size
+        try:
+            start = os.lseek(self.fd, 0, os.SEEK_DATA)
+        except OSError as error:
+            start = size if error.errno == errno.ENXIO else 0  # or the system knows no holes
+        if not start and not self.renewed:
+            return  # somebody did write that
+        while page := os.pread(self.fd, _STRIDE_BYTES, start):
+            text = page.lstrip(b"\0")
+            start += len(page) - len(text)
+            if text:
+                break
+        self.position = start
 
     def _is_the_same(self, more: int = 0) -> bool:
         if self.size < self.position + more:

@@ -10,22 +10,37 @@ from typing import NamedTuple
 from runcast.tail.marks import Identity
 
 # What is put behind a name, or before its suffix: a number, a date, a time, or a word for old.
-_ADDED = re.compile(r"[-._~]?(\d[\dTZ._:+-]*|old|prev|bak)", re.ASCII)
+# A number that nothing divides from the name is part of it: worker1.log belongs to no worker.log.
+_ADDED = re.compile(r"[-._~](\d[\dTZ._:+-]*|old|prev|bak)|(\d{8}[\dTZ._:+-]*)", re.ASCII)
 CLOCK_NS = 50_000_000  # a file's times come from a clock that stands still for a few ms
 _LARGEST_INDEX = 99_999  # what is larger is a date
 
 
+_DATE_DIGITS = 6
+
+
 class Sibling(NamedTuple):
-    """An older generation of a log file, perhaps; `age` puts the newest first."""
+    """An older generation of a log file, perhaps; `age` puts the newest first.
+
+    One that is `doubtful` has a small number before its suffix: app-1.log may be an older app.log,
+    or the log of somebody else.
+    """
 
     path: str
     identity: Identity
     mtime_ns: int
     age: int
+    doubtful: bool
 
 
 def siblings(path: str) -> Iterator[Sibling]:
-    """Yield the files beside `path` that rotation may have renamed it to."""
+    """Yield the files that rotation may have renamed `path` to: beside it, and where it leads."""
+    yield from _beside(path)
+    if os.path.islink(path):
+        yield from _beside(os.path.realpath(path))
+
+
+def _beside(path: str) -> Iterator[Sibling]:
     folder, name = os.path.split(path)
     stem, suffix = PurePath(name).stem, PurePath(name).suffix
     try:
@@ -33,7 +48,8 @@ def siblings(path: str) -> Iterator[Sibling]:
     except FileNotFoundError:
         return
     for entry in entries:
-        added = _added(entry.name, name, "") or _added(entry.name, stem, suffix)
+        behind, before = _added(entry.name, name, ""), _added(entry.name, stem, suffix)
+        added = behind or before
         if added is None:
             continue
         try:
@@ -42,7 +58,8 @@ def siblings(path: str) -> Iterator[Sibling]:
             continue
         if stat.S_ISREG(found.st_mode):
             identity = (found.st_dev, found.st_ino)
-            yield Sibling(entry.path, identity, found.st_mtime_ns, _age(added))
+            doubtful = behind is None and sum(map(str.isdigit, added)) < _DATE_DIGITS
+            yield Sibling(entry.path, identity, found.st_mtime_ns, _age(added), doubtful)
 
 
 def find(path: str, identity: Identity) -> str | None:
@@ -53,17 +70,16 @@ def find(path: str, identity: Identity) -> str | None:
 def between(path: str, known: Collection[Identity], since_ns: int) -> list[str]:
     """Return the files that were at `path` and away again since then, oldest first.
 
-    They were written to after that, are beside it now, and are none of those that are known.
+    They were written to after that, are beside it now under a name that says so, and are none of
+    those that are known.
     """
-    missed = [
-        one
-        for one in siblings(path)
-        if one.identity not in known and one.mtime_ns >= since_ns - CLOCK_NS
-    ]
+    newer = {one.identity: one for one in siblings(path) if one.mtime_ns >= since_ns - CLOCK_NS}
+    sure = [one for one in newer.values() if not one.doubtful]
+    missed = [one for one in sure if one.identity not in known]
     if all(one.age <= _LARGEST_INDEX for one in missed):
         missed.sort(key=lambda one: -one.age)
     else:
-        missed.sort(key=lambda one: one.mtime_ns)
+        missed.sort(key=lambda one: (one.mtime_ns, one.path))
     return [one.path for one in missed]
 
 
@@ -73,7 +89,7 @@ def _added(name: str, start: str, end: str) -> str | None:
         return None
     middle = name[len(start) : len(name) - len(end)]
     found = _ADDED.fullmatch(middle)
-    return found[1] if found else None
+    return found[1] or found[2] if found else None
 
 
 def _age(added: str) -> int:
