@@ -368,3 +368,20 @@ async def test_a_removal_is_no_loss_to_who_has_everything(store, logs):
     assert [batch.log for batch in await has_all.take_ready()] == [LOG]
     has_all.close()
     late.close()
+
+
+async def test_who_asks_is_told_of_every_follower_that_joins_and_leaves(logs):
+    told = []
+    logs.on_interest = lambda key, change: told.append((key, change))
+    follower = await logs.follow(LOG, 0)
+    everywhere = logs.follow_where(ALL_RUNS, 0)
+    logs.delete(LOG, 0)
+    for _ in range(2):
+        follower.close()
+        everywhere.close()
+    with pytest.raises(NotFound):
+        await logs.follow(run_log("nobody"), 0)
+
+    joined = [(LOG, 1), (ALL_RUNS, 1)]
+    left = [(LOG, -1), (ALL_RUNS, -1)]
+    assert told == [*joined, *left, (run_log("nobody"), 1), (run_log("nobody"), -1)]

@@ -1,15 +1,15 @@
 """Approvals: the questions of an agent, as the owner of its run must keep track of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from runcast.core.errors import Conflict
-from runcast.core.events import Data, Draft, Entry
+from runcast.core.events import Data, Draft, Entry, run_log
 from runcast.runtime.clock import now
 from runcast.runtime.spill import CUT
-from runcast.stores import Approval, Store
+from runcast.stores import Advance, Approval, Store
 
 Decision = Literal["allow", "deny"]
 BRIEF_BYTES = 4096  # of an input that is told again
@@ -65,15 +65,6 @@ class Approvals:
         """Return the approvals that wait for an answer, the oldest first."""
         return [approval for approval in self._known.values() if approval.state == "pending"]
 
-    def admit(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Return entries that the store will take.
-
-        An agent may withdraw a question that has just been answered, or use an id twice; what
-        it said is kept, but is no approval.
-        """
-        states = {approval.id: approval.state for approval in self._known.values()}
-        return [self._admitted(entry, states) for entry in entries]
-
     def committed(self, entries: Iterable[Entry]) -> None:
         """Take note of the approvals among entries that were committed."""
         for entry in entries:
@@ -84,16 +75,44 @@ class Approvals:
                 told = Approval(id=data["id"], state=data["state"], data=data, time=time)
                 self._known[data["id"]] = _noted(told)
 
+    async def append(self, entries: Sequence[Entry], advance: Advance) -> None:
+        """Append what the run said and move its checkpoint, in one commit.
+
+        What the store does not take as an approval is kept as another event. Raises what
+        `Store.append` raises, but not that an approval is settled.
+        """
+        while True:
+            admitted = self._admit(entries)
+            try:
+                await self._store.append(run_log(self._run_id), admitted, advance=advance)
+                break
+            except Conflict as error:
+                if error.code != "approval_settled":
+                    raise
+                await self.load()
+        self.committed(admitted)
+
     async def withdraw(self, log: str) -> None:
         """Settle all that is pending, some at a time, because nobody waits any more."""
         while pending := self.pending()[:WITHDRAWN_AT_ONCE]:
             entries = [settling(approval, "withdrawn", now()) for approval in pending]
             try:
                 await self._store.append(log, entries)
-            except Conflict:
+            except Conflict as error:
+                if error.code != "approval_settled":
+                    raise
                 await self.load()  # somebody answered in the last moment
             else:
                 self.committed(entries)
+
+    def _admit(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Return entries that the store will take.
+
+        An agent may withdraw a question that has just been answered, or use an id twice; what
+        it said is kept, but is no approval.
+        """
+        states = {approval.id: approval.state for approval in self._known.values()}
+        return [self._admitted(entry, states) for entry in entries]
 
     def _admitted(self, entry: Entry, states: dict[str, str]) -> Entry:
         if not isinstance(entry, Draft) or entry.type != "approval":

@@ -20,6 +20,7 @@ from runcast.core.runs import (
     Run,
     Status,
     check_transition,
+    fixed_metadata,
 )
 from runcast.runtime.approvals import Approvals
 from runcast.runtime.clock import now
@@ -30,6 +31,7 @@ from runcast.runtime.workspaces import Workspaces
 from runcast.spool.folder import RunFolder
 from runcast.stores import Addition, Span, Store
 
+_TELLERS = {"run": "runcast executes", "watch": "a log file tells of"}  # and no client
 _TIMES = ("started_at", "ended_at")  # what a client has said of them stays until it says more
 
 
@@ -179,7 +181,7 @@ class External:
         return run
 
     async def cancel(self, run: Run, once: Once | None = None) -> Run:
-        """Cancel a run for all who watch it; its client learns of it as they do."""
+        """Cancel a run for all who watch it; its client, if it has one, learns of it as they do."""
         outcome = {"reason": "cancelled"}
         async with self._turn(run.id):
             await self._withdraw(run, "cancelled")
@@ -188,6 +190,8 @@ class External:
         return run
 
     async def _edit(self, run: Run, fields: Mapping[str, Any], once: Once | None) -> Run:
+        if "metadata" in fields:
+            fields = {**fields, "metadata": fields["metadata"] | fixed_metadata(run)}
         new = {name: told for name, told in fields.items() if _differs(getattr(run, name), told)}
         time = now() if new else None
         if run.source == "external":
@@ -250,7 +254,7 @@ class External:
 
 def _check_external(run: Run) -> None:
     if run.source != "external":
-        raise Conflict("not_external", f"runcast executes run {run.id}; only it says what happens")
+        raise Conflict("not_external", f"{_TELLERS[run.source]} run {run.id}; no client does")
 
 
 def _check_after(run: Run, after: int | None) -> None:

@@ -8,8 +8,8 @@ from typing import NamedTuple, TypeVar
 
 import structlog
 
-from runcast.core.errors import Conflict, Unavailable
-from runcast.core.events import Draft, Entry, run_log
+from runcast.core.errors import Unavailable
+from runcast.core.events import Draft, Entry
 from runcast.core.runs import Run
 from runcast.parsers import PARSERS, Parser, Saved, new_parser
 from runcast.runtime.approvals import Approvals
@@ -55,11 +55,9 @@ class Ingest:
     ) -> None:
         self.committed: Callable[[], None] | None = None  # called after every commit
         self._run_id = run.id
-        self._dialect = run.dialect
-        self.parser = self._new_parser()
+        self.parser = parser_of(run)
         self._store = store
         self._budget = budget
-        self._log = run_log(run.id)
         self._folder = folder
         self._approvals = approvals
         self._checkpoint = Checkpoint()
@@ -140,12 +138,6 @@ class Ingest:
     def _parse(self, data: bytes) -> tuple[list[Entry], Blobs]:
         return spill(self.parser.feed(blocks(data, self.offset)))
 
-    def _new_parser(self) -> Parser:
-        if self._dialect in PARSERS:
-            return new_parser(self._dialect)
-        log.error("ingest.unknown_dialect", run=self._run_id, dialect=self._dialect)
-        return new_parser("lines")
-
     def _checkpoint_at(self, offset: int) -> Checkpoint:
         saved = self.parser.save()
         return Checkpoint(
@@ -194,21 +186,19 @@ class Ingest:
     async def _commit(self, step: _Step) -> None:
         if step.blobs:
             await self._keep(step.blobs)
-        advance = Advance(self.offset, step.checkpoint)
-        while True:
-            entries = self._approvals.admit(step.entries)
-            try:
-                await self._store.append(self._log, entries, advance=advance)
-                break
-            except Conflict as error:
-                if error.code != "approval_settled":
-                    raise
-                await self._approvals.load()
-        self._approvals.committed(entries)
+        await self._approvals.append(step.entries, Advance(self.offset, step.checkpoint))
         self._checkpoint = step.checkpoint
         self._step = None
         if self.committed is not None:
             self.committed()
+
+
+def parser_of(run: Run) -> Parser:
+    """Make the parser of a run; what no parser of this version reads becomes lines."""
+    if run.dialect in PARSERS:
+        return new_parser(run.dialect)
+    log.error("ingest.unknown_dialect", run=run.id, dialect=run.dialect)
+    return new_parser("lines")
 
 
 async def _at_once(read: Callable[[], T]) -> T:

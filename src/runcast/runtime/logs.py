@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 
 from msgspec.structs import astuple
@@ -23,12 +23,16 @@ class Logs:
 
     A follower pulls: what is recent comes from memory, what is older from the store, by the same
     loop. Nothing is kept per follower but its cursor, so a slow one costs nothing.
+
+    Whoever produces only what is followed sets `on_interest`: it is called on the loop with a log's
+    name, or a selection, and 1 for each follower that joins it, -1 for each that leaves.
     """
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.events_committed = 0
         self.bytes_committed = 0
+        self.on_interest: Callable[[Key, int], None] | None = None
         self._head = 0  # the newest position of all
         self._tracks: dict[Key, Track] = {}
         self._recent: deque[Batch] = deque()
@@ -55,7 +59,7 @@ class Logs:
         """Follow one log from seq `after` on; raise NotFound if its run does not exist."""
         track = self._tracks.get(log) or self._add(Track(log))
         follower = Follower(self._pages, track, after, self._leave)
-        track.followers.add(follower)
+        self._join(follower)
         try:
             head = await self.store.head(log)
         except BaseException:
@@ -73,7 +77,7 @@ class Logs:
         assert sum(field is not None for field in astuple(selection)) <= 1, selection
         track = self._tracks.get(selection) or self._add(Track(selection, self._head))
         follower = PositionFollower(self._pages, track, after, self._leave)
-        track.followers.add(follower)
+        self._join(follower)
         return follower
 
     def seal(self, log: str) -> None:
@@ -116,11 +120,20 @@ class Logs:
         self._tracks[track.key] = track
         return track
 
+    def _join(self, follower: Follower) -> None:
+        follower.track.followers.add(follower)
+        if self.on_interest is not None:
+            self.on_interest(follower.track.key, 1)
+
     def _leave(self, follower: Follower) -> None:
         track = follower.track
+        if follower not in track.followers:
+            return
         track.followers.discard(follower)
         if not track.followers:
             self._drop_unused(track)
+        if self.on_interest is not None:
+            self.on_interest(track.key, -1)
 
     def _drop_unused(self, track: Track) -> None:
         """Let go of what nobody follows: a selection at once, a log once it has nothing hot."""

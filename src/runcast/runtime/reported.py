@@ -1,4 +1,4 @@
-"""The output of an external run: the texts that its client reported, one after the other."""
+"""The output of a run that was not executed here: the texts in its log, one after the other."""
 
 import asyncio
 import base64
@@ -18,16 +18,20 @@ from runcast.stores import Store
 
 
 class ReportedOutput:
-    """The texts of stdout, of stderr, or (None) of both in their order, with nothing between.
+    """The texts of stdout, of stderr, or (None) of both in their order.
 
-    It is read from the log, so what is there once never changes, but more may come.
+    `ending` comes behind each that ends a line. It is read from the log, so what is there once
+    never changes, but more may come.
     """
 
-    def __init__(self, store: Store, folder: Path, run_id: str, stream: str | None) -> None:
+    def __init__(
+        self, store: Store, folder: Path, run_id: str, stream: str | None, ending: bytes = b""
+    ) -> None:
         self._store = store
         self._folder = RunFolder(folder)
         self._log = run_log(run_id)
         self._stream = stream
+        self._ending = ending
 
     async def size(self) -> int:
         """Count the bytes; reads the log once."""
@@ -49,7 +53,8 @@ class ReportedOutput:
         while batches := await self._store.read(self._log, after, READ_BYTES):
             for batch in batches:
                 wanted = [event.data for event in batch.events() if event.type == "output"]
-                texts = [await self._text(data) for data in wanted if self._is_wanted(data)]
+                told = [data for data in wanted if self._is_wanted(data)]
+                texts = [await self._text(data) + self._end_of(data) for data in told]
                 yield b"".join(texts)
             after = batches[-1].last_seq
 
@@ -57,6 +62,9 @@ class ReportedOutput:
         # As the wires take it: a client may have named any stream, or none.
         stream = "stderr" if data.get("stream") == "stderr" else "stdout"
         return self._stream in (None, stream)
+
+    def _end_of(self, data: Data) -> bytes:
+        return b"" if data.get("partial") else self._ending
 
     async def _text(self, data: Data) -> bytes:
         if "text_blob" in data:

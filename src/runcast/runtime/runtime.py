@@ -1,6 +1,7 @@
 """The runtime: everything a surface may do with runs, in one place."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,9 +30,11 @@ from runcast.runtime.queue import Queue, cancel_queued
 from runcast.runtime.recovery import recover
 from runcast.runtime.reported import ReportedOutput
 from runcast.runtime.retention import PruneLimits, clear, prune, remove
+from runcast.runtime.search import Searches
 from runcast.runtime.silence import Silence
 from runcast.runtime.submit import Defaults, RunSpec, submit
 from runcast.runtime.upkeep import Work, append_ticks, forget_answers, keep_up
+from runcast.runtime.watching import Watching
 from runcast.runtime.workspaces import Workspaces
 from runcast.spool.folder import RunFolder
 from runcast.stores import Approval, RunFilter, Store
@@ -58,6 +61,8 @@ class Runtime:
         self.messages = Messages(store, self.workspaces)
         self.external = External(store, self.logs, data_dir.runs, self.workspaces)
         self.envelopes = Envelopes(store, data_dir.runs, self.workspaces)
+        self.watching = Watching(self.logs, settings, data_dir.runs, self.workspaces)
+        self.searches = Searches(store)
         timeout_s = parse_duration(settings.external.idle_timeout, "external.idle_timeout")
         self._silence = Silence(store, self.logs, timeout_s)
         self._queue = Queue(store, self.logs, data_dir.runs, settings)
@@ -97,6 +102,7 @@ class Runtime:
 
     def _start(self) -> None:
         self._queue.start()
+        self.watching.start()
         works = [keep_up(self._works())]
         if self.settings.testing.append_interval_ms is not None:
             pause_s = self.settings.testing.append_interval_ms / 1000
@@ -115,6 +121,7 @@ class Runtime:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._queue.close()
+        await self.watching.close()
         self.logs.close()
         self._output_threads.shutdown(wait=False, cancel_futures=True)
         await self.store.close()
@@ -159,13 +166,15 @@ class Runtime:
         """Ask for a run's end, durably: a restart asks again. Raise NotFound, Conflict.
 
         A queued run is cancelled when this returns, a running one once its processes are gone;
-        of an external one only its client can say more.
+        of an external one only its client can say more, and a watched one is not read any more.
         """
         run = await self.store.get(run_id)
         if run.ended:
             raise Conflict("run_ended", f"run {run_id} has already ended: {run.status}")
-        if run.source == "external":
-            return await self.external.cancel(run, once)
+        if run.source != "run":
+            run = await self.external.cancel(run, once)
+            self.watching.forget([run_id])
+            return run
         waits = run.status == "queued"
         mark = {"cancel_requested": True}
         try:
@@ -228,7 +237,7 @@ class Runtime:
     @property
     def unknown_lines(self) -> Mapping[str, int]:
         """How many lines of agents nobody understood since the start, by dialect."""
-        return self._queue.unknown_lines
+        return Counter(self._queue.unknown_lines) + Counter(self.watching.unknown_lines)
 
     async def delete(self, run_id: str, once: Once | None = None) -> None:
         """Remove a run for good; raise NotFound or Conflict `run_active`."""
@@ -249,10 +258,14 @@ class Runtime:
         return await read_page(self.store, run_log(run_id), after, limit)
 
     def output(self, run: Run, stream: str | None) -> RawOutput | ReportedOutput:
-        """Return what a run printed, byte for byte; of an external one, what was reported."""
+        """Return what a run printed, byte for byte; where nothing was run here, what its log says.
+
+        What was read from a log file has newlines between the lines.
+        """
         folder = self.data_dir.runs / run.key
-        if run.source == "external":
-            return ReportedOutput(self.store, folder, run.id, stream)
+        if run.source != "run":
+            ending = b"" if run.source == "external" else b"\n"
+            return ReportedOutput(self.store, folder, run.id, stream, ending)
         return RawOutput(folder, stream, self._output_threads)
 
     async def status(self) -> dict[str, Any]:
@@ -278,6 +291,7 @@ class Runtime:
         return RunFolder(self.data_dir.runs / run.key)
 
     def _forget(self, run_ids: Sequence[str], floor: int) -> None:
+        self.watching.forget(run_ids)
         for run_id in run_ids:
             self.logs.delete(run_log(run_id), floor)
 

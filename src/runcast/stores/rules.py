@@ -78,7 +78,7 @@ def pack(entries: Sequence[Entry]) -> Packed:
 def pack_addition(addition: Addition) -> Packed:
     """Pack what is to be appended to a run's log beside others'; ValueError if it is nothing."""
     packed = pack(addition.entries)
-    check_append(run_log(addition.run_id), packed.count, None, None)
+    check_append(run_log(addition.run_id), packed.count, addition.advance, None)
     return packed
 
 
@@ -181,6 +181,12 @@ def check_selection(where: Selection) -> None:
         where.log not in SHARED_LOGS or where != Selection(log=where.log)
     ):
         raise ValueError(f"only {' and '.join(SHARED_LOGS)} can be selected, each alone")
+
+
+def check_runs_selected(where: Selection) -> None:
+    """Refuse a log of no run where only those of runs are read."""
+    if where.log is not None:
+        raise ValueError(f"only logs of runs can be read back, not {where.log}")
 
 
 def check_create(run: Run, count: int, *, taken: bool, deleted: bool) -> None:

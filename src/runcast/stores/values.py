@@ -22,7 +22,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     `offset` lies behind the last consumed record. `open` names unfinished lines by reference
     (stream -> [start, bytes] in the spool). `state` is the parser's, of `state_version`.
-    `finished` says that the spool is read to its end.
+    `finished` says that the spool is read to its end. A run that is read from log files has where
+    these stand in `source`, and as `offset` a number that grows with every step.
     """
 
     offset: int = 0
@@ -30,6 +31,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     state: bytes = b""
     state_version: int = 0
     finished: bool = False
+    source: bytes = b""
 
 
 class Advance(msgspec.Struct, frozen=True):

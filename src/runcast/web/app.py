@@ -18,7 +18,9 @@ from runcast.web import (
     output,
     processes,
     runs,
+    search,
     streams,
+    watch,
     workspaces,
 )
 from runcast.web.docs import docs_page
@@ -40,6 +42,8 @@ _SURFACES = (
     jobs,
     processes,
     workspaces,
+    watch,
+    search,
     operations,
 )
 

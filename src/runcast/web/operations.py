@@ -25,6 +25,8 @@ METRICS: dict[str, str] = {
     "runcast_log_position": "Position of the newest event.",
     "runcast_events_committed": "Events committed since the server started.",
     "runcast_event_bytes_committed": "Bytes of events committed since the server started.",
+    "runcast_watch_sources": "Log files, or pairs of them, that became runs, by watched folder.",
+    "runcast_watch_tails": "How many of them are read at the moment, by watched folder.",
     "runcast_parser_unknown_lines": "Lines of agents that were not understood and kept as they "
     "are, by dialect, since the server started.",
 }
@@ -91,6 +93,11 @@ class _Snapshot(Collector):
         yield _labelled(GaugeMetricFamily, "runcast_runs", "status", self._status["runs"])
         unknown = self._runtime.unknown_lines
         yield _labelled(CounterMetricFamily, "runcast_parser_unknown_lines", "dialect", unknown)
+        watched = self._runtime.watching.entries()
+        sources = {state.entry.name: state.sources for state in watched}
+        tails = {state.entry.name: state.tailed for state in watched}
+        yield _labelled(GaugeMetricFamily, "runcast_watch_sources", "entry", sources)
+        yield _labelled(GaugeMetricFamily, "runcast_watch_tails", "entry", tails)
         for name, value in {
             "runcast_runs_max": self._status["queue"]["max"],
             "runcast_streams": self._status["streams"],

@@ -47,7 +47,8 @@ class RunShown(Answer):
     task_id: str = Field(description="Groups runs.")
     workspace_id: str
     source: Source = Field(
-        description="`run`: executed by runcast; `external`: by a client that reports it."
+        description="`run`: executed by runcast; `external`: by a client that reports it; `watch`: "
+        "by others, whose log files are read."
     )
     command: list[str] | None
     tool: str | None
@@ -74,8 +75,12 @@ class RunShown(Answer):
         None, description="Processes that outlived the command and were ended."
     )
     lost_bytes: int | None = Field(None, description="Output that could not be kept.")
-    kind: str | None = Field(None, description="What its client calls an external run.")
-    prompt_preview: str | None = Field(None, description="The beginning of the prompt.")
+    kind: str | None = Field(
+        None, description="What its client calls an external run; what watches a log file."
+    )
+    prompt_preview: str | None = Field(
+        None, description="The beginning of the prompt, or of a log file's path."
+    )
     structured_result: Any = Field(None, description="As its client reported it.")
 
 
@@ -108,6 +113,38 @@ class EventPage(Answer):
     events: list[EventShown]
     next_after: int = Field(description="The cursor of the next page.")
     at_end: bool = Field(description="Whether the log had nothing more when it was read.")
+
+
+class MatchShown(Answer):
+    """An event that says what was searched for."""
+
+    run_id: str
+    task_id: str
+    workspace_id: str
+    seq: int
+    position: int
+    time: Time
+    type: str
+    stream: str | None = Field(None, description="Of output: where it was written.")
+    text: str = Field(description="What it says; of a long text 1,024 characters around the hit.")
+    cut: bool = Field(description="Whether it says more than `text`.")
+    before: list[str] = Field(description="What the events before it say, in order.")
+    after: list[str] = Field(description="What the events after it say, in order.")
+
+
+class SearchAnswer(Answer):
+    """What was found, newest first."""
+
+    matches: list[MatchShown]
+    complete: bool = Field(description="Whether everything was searched.")
+    next_before: int | None = Field(
+        description="If not: the `before` with which the search goes on."
+    )
+    scanned_bytes: int = Field(description="How much was searched.")
+    not_ingested: int = Field(
+        description="How many log files have something that was not searched, as nobody follows "
+        "them."
+    )
 
 
 class Appended(Answer):
@@ -209,6 +246,33 @@ class AgentList(Answer):
     """What `agent` may be."""
 
     agents: list[AgentShown]
+
+
+class WatchedShown(Answer):
+    """A folder of log files that become runs."""
+
+    name: str
+    root: str
+    glob: str = Field(description="Which files, or folders, below the root.")
+    format: str = Field(description="How the files are written.")
+    dialect: str = Field(description="How the lines in them are understood.")
+    workspace: str = Field(description="Id of the workspace of the runs.")
+    ingest: Literal["watched", "always"] = Field(
+        description="Whether files are read while somebody follows their run, or always."
+    )
+    sources: int = Field(description="Files, or pairs of files, that became runs.")
+    tailed: int = Field(description="How many of them are read at the moment.")
+    ended: int = Field(description="How many have no open run.")
+    not_ingested: int = Field(description="How many say more than their log, as nobody follows.")
+    unreadable: int = Field(description="How many could not be read when that was tried last.")
+    hints: bool = Field(description="Whether the system tells of changes; else they are polled.")
+    problem: str | None = Field(description="Why nothing is found, or not everything.")
+
+
+class WatchList(Answer):
+    """The watched folders."""
+
+    watch: list[WatchedShown]
 
 
 class Removed(Answer):
