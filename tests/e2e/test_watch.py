@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from tests.support.runs import events
-from tests.support.server import Server
+from tests.support.server import WITHOUT_INOTIFY, Server
 from tests.support.sse import Connection
 from tests.support.waiting import until
 
@@ -129,6 +129,29 @@ def test_a_new_folder_is_on_the_stream_by_looking_and_by_hints(
         assert frame.data["line"] == "hello"
         assert time.monotonic() - begun < limit_s
         assert frame.data["run_id"] == "r-1"
+
+
+@pytest.mark.needs("unshare")
+def test_looking_alone_finds_a_new_folder_within_a_second_and_a_half(
+    tmp_path: Path, root: Path
+) -> None:
+    server = Server(tmp_path / "data", watch(root, recipe="conductor", glob="*/*/runs/*"))
+    server.program = WITHOUT_INOTIFY
+    server.start()
+    with contextlib.closing(server), server.client() as client:
+        with Connection(server.port, f"{ALL}?types=output") as stream:
+            frames = stream.frames()
+            for number in range(3):
+                folder = root / "shop" / "task-7" / "runs" / f"r-{number}"
+                begun = time.monotonic()
+                folder.mkdir(parents=True)
+                (folder / "agent-stdout.txt").write_text("hello\n")
+                assert next(frames).data["run_id"] == f"r-{number}"
+                assert time.monotonic() - begun < 1.5
+                with (folder / "agent-stdout.txt").open("a") as file:
+                    file.write("again\n")
+                assert next(frames).data["line"] == "again"
+        assert not entry(client)["hints"]
 
 
 @pytest.fixture

@@ -21,6 +21,14 @@ RUNCAST = str(Path(sys.executable).with_name("runcast"))
 LISTENING = re.compile(rb"runcast is listening on (http://\S+)\n")
 
 
+# The program in a user namespace of its own, in which the system gives no hints.
+WITHOUT_INOTIFY = [
+    *("unshare", "--user", "--map-root-user", "sh", "-c"),
+    'echo 0 >/proc/sys/user/max_inotify_instances && exec "$0" "$@"',
+    RUNCAST,
+]
+
+
 def clean_environment(changes: Mapping[str, str] = {}) -> dict[str, str]:
     """Return this process's environment without any runcast setting, plus `changes`."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith("RUNCAST_")}
@@ -47,6 +55,7 @@ class Server:
     def __init__(self, data_dir: Path, env: Mapping[str, str] = {}) -> None:
         self.data_dir = data_dir
         self.env = dict(env)
+        self.program = [RUNCAST]
         self.port = free_port()
         self.url = ""
         self.output = data_dir.with_name(data_dir.name + ".server-output")
@@ -66,7 +75,7 @@ class Server:
     def start(self, *flags: str) -> None:
         """Start the server and wait until it says where it listens."""
         assert not self.running, "the server runs already"
-        command = [RUNCAST, "serve", "--port", str(self.port), "--data-dir", str(self.data_dir)]
+        command = [*self.program, "serve", "--port", str(self.port), "--data-dir", str(self.data_dir)]
         with self.output.open("wb") as output:
             self._process = subprocess.Popen(
                 [*command, *flags],
