@@ -3,11 +3,18 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 from runcast.core.events import Batch
 from runcast.core.limits import READ_BYTES
 from runcast.runtime.pages import Key, Pages
+
+
+class Listener(Protocol):
+    """Reads for many followers of a track at once."""
+
+    def moved(self) -> None:
+        """See what is new."""
 
 
 class Track:
@@ -19,7 +26,7 @@ class Track:
     """
 
     __slots__ = (
-        *("deleted", "followers", "head", "hot", "key", "sealed", "shared", "since", "urgent"),
+        *("deleted", "followers", "head", "hot", "key", "listeners", "sealed", "since", "urgent"),
         "waiting",
     )
 
@@ -33,8 +40,8 @@ class Track:
         self.urgent = False  # something came that its readers should be told of at once
         self.followers: set[Follower] = set()
         self.waiting: list[asyncio.Future[None]] = []
-        # What its readers have made of the same batches, until there are new ones.
-        self.shared: dict[object, Any] = {}
+        # Who else is told when it moves: those who read for many followers at once.
+        self.listeners: dict[object, Listener] = {}
 
     def add(self, batch: Batch, first: int, last: int) -> None:
         """Take a committed batch with its first and last number."""
@@ -52,7 +59,8 @@ class Track:
     def wake(self) -> None:
         """Let every follower look again."""
         urgent, self.urgent = self.urgent, False
-        self.shared.clear()
+        for listener in list(self.listeners.values()):
+            listener.moved()
         waiting, self.waiting = self.waiting, []
         for future in waiting:
             if not future.done():

@@ -1,86 +1,90 @@
-"""Live: a stream whose client has everything is written to its socket when its log moves."""
+"""Live: streams whose clients have everything are written to together when their log moves."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from runcast.core.events import Batch
-from runcast.runtime.follow import Follower
+from runcast.runtime.follow import Follower, PositionFollower, Track
 from runcast.web.protocol import Direct, chunk
 
 Encode = Callable[[Iterable[Batch], int], list[bytes]]
 
 
-class Move(NamedTuple):
-    """What a client gets who had everything up to some number: `framed`, and then up to `last`.
+class Voice(NamedTuple):
+    """How a stream encodes: what has the same `key`, if it is not None, encodes alike.
 
-    `done` says that this is all there is for now, and that more may come.
+    What takes more than `limit` bytes is for each stream to send at its client's pace.
     """
 
-    framed: bytes
-    last: int
-    done: bool
+    key: object | None
+    limit: int
+    encode: Encode
 
 
-class Live:
-    """Writes new events for one client, in the pass that wakes all followers of the log.
+class Chorus:
+    """The clients of one track who have everything, and are told it in the same bytes.
 
-    No task is woken, and clients who have come equally far get the same bytes, framed once. It
-    is used for as long as nothing else is to be done: whatever is not simply more of the same
-    (old events, an end, a heartbeat, a client that does not read) makes `run` return.
+    When the track moves, those bytes are framed once and written to all of them: no task is
+    woken, and what a client costs is the write. Whatever is not simply more of the same (old
+    events, an end, a client that does not read) is for its own stream to see to: that is nudged.
     """
 
-    __slots__ = ("_direct", "_encode", "_follower", "_key", "_limit")
+    def __init__(self, track: Track, voice: Voice) -> None:
+        self._track = track
+        self._voice = voice
+        self._place = voice.key or object()
+        self._cursor = 0  # of all members
+        self._members: dict[Follower, Direct] = {}
 
-    def __init__(
-        self, direct: Direct, follower: Follower, key: object | None, limit: int, encode: Encode
-    ) -> None:
-        """Encode with `encode`, which gives the same for the same `key`, if that is not None.
+    @classmethod
+    def of(cls, track: Track, voice: Voice) -> "Chorus":
+        """Return the chorus in which this voice sings, or a new one."""
+        found = None if voice.key is None else track.listeners.get(voice.key)
+        return found if isinstance(found, cls) else cls(track, voice)
 
-        What takes more than `limit` bytes is left to others.
-        """
-        self._direct = direct
-        self._follower = follower
-        self._key = key
-        self._limit = limit
-        self._encode = encode
+    def takes(self, follower: Follower, direct: Direct) -> bool:
+        """Tell whether a client can join: it has everything, as all others have, and reads."""
+        if follower.behind or follower.at_end or not direct.ready:
+            return False
+        return not self._members or follower.cursor == self._cursor
 
-    @property
-    def possible(self) -> bool:
-        """Whether `run` would write what comes next."""
-        follower = self._follower
-        return self._direct.ready and not (follower.behind or follower.at_end)
-
-    async def run(self) -> None:
-        """Write what comes until something else is to be done, or somebody nudges."""
-        self._follower.on_move = self._moved
+    async def sing(self, follower: Follower, direct: Direct) -> None:
+        """Write to a client what comes, until its stream has to see to something itself."""
+        self._cursor = follower.cursor
+        self._members[follower] = direct
+        self._track.listeners[self._place] = self
         try:
-            await self._follower.nudged()
+            await follower.nudged()
         finally:
-            self._follower.on_move = None
+            self._leave(follower)
 
-    def _moved(self, _urgent: bool) -> None:
-        # Called for every client at every move: each call that it makes is a good part of it all.
-        follower = self._follower
-        shared = follower.track.shared
-        place = (self._key, follower.cursor)
-        move = shared.get(place)
-        if move is None:
-            move = self._make(follower)
-            if self._key is not None:
-                shared[place] = move
-        if not move.framed or follower.floor > follower.cursor or not self._direct.ready:
-            follower.nudge()
+    def moved(self) -> None:
+        """Write what is new to all who read on, and let go of the others."""
+        first = next(iter(self._members))
+        after, batches = self._cursor, first.peek()
+        framed = chunk(b"".join(self._voice.encode(batches, after)))
+        if not batches or len(framed) > self._voice.limit:
+            self._let_go(list(self._members))
             return
-        self._direct.write(move.framed)
-        follower.cursor = move.last
-        if not move.done:
+        self._cursor = last = first.last(batches[-1])
+        by_position = isinstance(first, PositionFollower)
+        held = []
+        for follower, direct in self._members.items():
+            # Something may have been removed that its client is to be told of.
+            if not direct.ready or (by_position and follower.floor > after):
+                held.append(follower)
+                continue
+            direct.write(framed)
+            follower.cursor = last
+        track = self._track
+        more = last < track.head or track.sealed or track.deleted
+        self._let_go(list(self._members) if more else held)
+
+    def _let_go(self, followers: Iterable[Follower]) -> None:
+        for follower in followers:
+            self._leave(follower)
             follower.nudge()
 
-    def _make(self, follower: Follower) -> Move:
-        after, track = follower.cursor, follower.track
-        batches = follower.peek()
-        framed = chunk(b"".join(self._encode(batches, after)))
-        if not batches or len(framed) > self._limit:
-            return Move(b"", after, done=False)
-        last = follower.last(batches[-1])
-        return Move(framed, last, done=last >= track.head and not (track.sealed or track.deleted))
+    def _leave(self, follower: Follower) -> None:
+        if self._members.pop(follower, None) is not None and not self._members:
+            del self._track.listeners[self._place]

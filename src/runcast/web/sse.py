@@ -17,7 +17,7 @@ from runcast.core.events import Batch
 from runcast.runtime.follow import Follower
 from runcast.runtime.runtime import Runtime
 from runcast.web.guard import LASTING
-from runcast.web.live import Live
+from runcast.web.live import Chorus, Voice
 from runcast.web.protocol import DIRECT, Direct
 from runcast.wires import Wire
 
@@ -206,18 +206,23 @@ class EventStream(Response):
 
     async def _pump(self, send: Send) -> None:
         while not self._over:
-            live = self._live()
-            if live is not None and live.possible:
-                await live.run()
-                await self._send_due(send)
-            elif not await self._send_next(send):
+            if not await self._sing() and not await self._send_next(send):
                 return
+            await self._send_due(send)
 
-    def _live(self) -> Live | None:
-        """Return the short way to the client, if there is one, and nothing is to be said first."""
+    async def _sing(self) -> bool:
+        """Send what comes together with others, if that can be; tell whether it could.
+
+        Returns as soon as there is something that only this stream can see to.
+        """
         if self._direct is None or self._fresh:
-            return None
-        return Live(self._direct, self._follower, self._wire.key, SEND_BYTES, self._encode)
+            return False
+        voice = Voice(self._wire.key, SEND_BYTES, self._encode)
+        chorus = Chorus.of(self._follower.track, voice)
+        if not chorus.takes(self._follower, self._direct):
+            return False
+        await chorus.sing(self._follower, self._direct)
+        return True
 
     async def _send_next(self, send: Send) -> bool:
         """Send what comes next; tell whether more may come."""
@@ -232,7 +237,6 @@ class EventStream(Response):
         elif follower.at_end:
             await self._close(send)
             return False
-        await self._send_due(send)
         return True
 
     def _gap(self, after: int, batch: Batch) -> bytes:
