@@ -1,14 +1,17 @@
 """What a command prints is in the spool, byte for byte and in time."""
 
+import fcntl
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.runner.held import HEADER, Held
+from runcast.runner import output
+from tests.runner.held import HEADER, Held, joined
 from tests.support.waiting import until
 
 StartRunner = Callable[..., Held]
@@ -46,6 +49,42 @@ def test_records_are_bounded_and_cut_between_characters(
     texts = [record[HEADER:] for record in held.records()]
     assert max(map(len, texts)) <= 65_536
     assert "".join(text.decode() for text in texts) == "€🙂" * 60_000
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_GETPIPE_SZ"), reason="pipes here have one size")
+def test_a_command_that_prints_much_gets_a_wider_pipe(
+    start_runner: StartRunner, python: list[str]
+) -> None:
+    size = "import fcntl; print(fcntl.fcntl(1, fcntl.F_GETPIPE_SZ), flush=True)\n"
+    held = start_runner([*python, f"{size}print('x' * 300_000, flush=True)\n{size}"])
+    held.ended()
+    before, _, after = held.output().split()
+    assert int(before) < int(after) == 1_048_576
+
+
+def test_where_no_pipe_can_be_wider_all_is_copied_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "_SET_PIPE_SIZE", -1)
+    said = OUTPUTS["bytes that are no text"]
+    path = tmp_path / "output.log"
+    path.touch()
+    copied = output.Output(str(path))
+    (stdout, into_stdout), (stderr, into_stderr) = os.pipe(), os.pipe()
+    os.close(into_stderr)
+    copied.attach(stdout, stderr)
+    writer = threading.Thread(target=_say, args=(into_stdout, said))
+    writer.start()
+    while not copied.closed:
+        for copy in list(copied.readers().values()):
+            copy()
+    writer.join()
+    assert joined(path.read_bytes().split(b"\n")[:-1], "stdout") == said
+
+
+def _say(fd: int, text: bytes) -> None:
+    with os.fdopen(fd, "wb") as pipe:
+        pipe.write(text)
 
 
 def test_a_prompt_is_shown_before_its_line_ends(start_runner: StartRunner) -> None:

@@ -183,6 +183,24 @@ async def test_lines_beyond_one_chunk_come_in_order(store, spool):
     assert await texts(store) == [line.decode() for line in lines]
 
 
+async def test_what_is_written_as_fast_as_it_is_read_comes_whole_and_in_order(store, spool):
+    rounds = [[b"%d %d " % (turn, n) + b"x" * 500 for n in range(500)] for turn in range(12)]
+    spool.write_bytes(spool_of(rounds[0]))
+    ingest = await open_ingest(store, spool)
+
+    async def print_on():
+        for lines in rounds[1:]:
+            with spool.open("ab") as file:
+                file.write(spool_of(lines))
+            await asyncio.sleep(0)
+
+    await asyncio.gather(ingest.drain(), print_on())
+    await ingest.drain()
+    ingest.close()
+
+    assert await texts(store) == [line.decode() for lines in rounds for line in lines]
+
+
 async def test_the_end_tells_what_the_spool_lost_against_the_runner_s_record(store, spool):
     spool.write_bytes(spool_of([b"one"]))
     ingest = await open_ingest(store, spool)

@@ -3,10 +3,14 @@
 stdout and stderr are two pipes, read as they become readable. In which order a command wrote to
 one and the other cannot be known: the order of the records of two streams is the order in which
 they were read.
+
+The first text after silence is read at once, what follows at a pace: a command that prints fast
+fills its pipe meanwhile, instead of waking a reader with each of its writes.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 
@@ -20,7 +24,13 @@ _PARTIAL_SECONDS = 0.1  # an unfinished line, such as a prompt, is shown after t
 _QUIET_SECONDS = 0.2  # nothing for this long after the command's end: there is no more
 _DRAIN_SECONDS = 2.0  # but who goes on printing then is listened to no longer than this
 _RETRY_SECONDS = 0.25  # between two tries to write to a full disk
-_LAST_READS = 16  # 1 MiB, the most a pipe can hold unless root has raised the limit
+_PACE_SECONDS = 0.001  # a command that prints fast writes some 200 KiB meanwhile
+_PIPE_BYTES = 1_048_576  # the most that a pipe can hold unless root has raised the limit
+_READS = _PIPE_BYTES // PART_BYTES
+# What a full pipe of the usual size may hold is little more: the end of each write gets a page of
+# its own.
+_MUCH_BYTES = 32_768
+_SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", -1)  # Linux; elsewhere, no such command
 
 
 class Spool:
@@ -85,37 +95,64 @@ class Spool:
 class Stream:
     """One pipe of the command and what of it is not yet in the spool."""
 
-    __slots__ = ("_framer", "_spool", "fd", "flush_at", "heard_at")
+    __slots__ = ("_framer", "_pace", "_spool", "_wide", "fd", "flush_at", "heard_at")
 
     def __init__(self, name: str, fd: int, spool: Spool) -> None:
         self.fd: int | None = fd
         self.flush_at: float | None = None
         self.heard_at = 0.0
+        self._pace = _PACE_SECONDS
+        self._wide = False
         self._framer = Framer(name)
         self._spool = spool
 
     def copy(self) -> None:
-        """Copy a chunk, unless the disk has just become full: both pipes may be ready at once."""
-        if not self._spool.stalled:
-            self._read()
+        """Copy what is there, unless the disk has just become full: both pipes may be ready."""
+        if self._spool.stalled:
+            return
+        early = self._pace - (time.monotonic() - self.heard_at)
+        if early > 0:
+            time.sleep(early)
+        self._read()
 
-    def _read(self) -> bool:
-        """Copy what is there, at most one chunk; False if nothing came or it has ended."""
-        if self.fd is None:
-            return False
-        try:
-            chunk = os.read(self.fd, PART_BYTES)
-        except BlockingIOError:
-            return False
-        if not chunk:
-            self.close()
-            return False
+    def _read(self) -> None:
+        """Copy what is there, at most what a pipe can hold."""
+        for _ in range(_READS):
+            chunk = self._chunk()
+            if not chunk:
+                return
+            self._keep(chunk)
+            if len(chunk) >= _MUCH_BYTES and self.fd is not None and not self._wide:
+                self._widen(self.fd)
+            if len(chunk) < PART_BYTES:  # there was no more
+                return
+
+    def _keep(self, chunk: bytes) -> None:
         self.heard_at = time.monotonic()
         records = self._framer.feed(chunk, time.time_ns())
         if records or self.flush_at is None:  # what is held back now has begun just now
             self.flush_at = self.heard_at + _PARTIAL_SECONDS if self._framer.waiting else None
         self._spool.write(records)
-        return True
+
+    def _chunk(self) -> bytes:
+        """Read once; nothing if nothing is there or the pipe is closed, by others or now."""
+        if self.fd is None:
+            return b""
+        try:
+            chunk = os.read(self.fd, PART_BYTES)
+        except BlockingIOError:
+            return b""
+        if not chunk:
+            self.close()
+        return chunk
+
+    def _widen(self, fd: int) -> None:
+        """Give the pipe more room, or never make the command wait for us in a narrow one."""
+        self._wide = True
+        try:
+            fcntl.fcntl(fd, _SET_PIPE_SIZE, _PIPE_BYTES)
+        except OSError:  # another system, or the user's pipes have all the memory they may have
+            self._pace = 0.0
 
     def flush(self, now: float) -> None:
         """Write an unfinished line as a part if its time has come."""
@@ -125,9 +162,7 @@ class Stream:
 
     def finish(self) -> None:
         """Copy what the pipe still holds, then close it, even if others keep it open."""
-        for _ in range(_LAST_READS):
-            if not self._read():
-                break
+        self._read()
         self.close()
 
     def close(self) -> None:

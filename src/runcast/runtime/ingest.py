@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
+from time import perf_counter
 from typing import NamedTuple, TypeVar
 
 import structlog
@@ -21,6 +22,8 @@ from runcast.stores import Advance, Checkpoint, Store
 
 CHUNK_BYTES = 2 * MAX_RECORD_BYTES  # always holds a whole record, and keeps a parse under 1 ms
 CHUNKS_IN_FLIGHT = 16  # of all runs together: 2 MiB of raw text at most
+REST_FACTOR = 2  # a command that prints faster than we read has two thirds of our time
+MAX_REST_S = 0.020
 STORAGE_RETRY_S = 0.25
 
 T = TypeVar("T")
@@ -86,9 +89,17 @@ class Ingest:
             self._fd = None
 
     async def drain(self) -> None:
-        """Commit everything that the spool has; storage errors are raised and lose nothing."""
+        """Commit everything that the spool has; storage errors are raised and lose nothing.
+
+        While more comes than is read, this rests in between: the command and its runner need the
+        processors, and what they write does not get lost.
+        """
+        begun, size = perf_counter(), self._size()
         while await self._advance():
-            pass
+            grown = self._size()
+            if grown > size:
+                await asyncio.sleep(min(REST_FACTOR * (perf_counter() - begun), MAX_REST_S))
+            begun, size = perf_counter(), grown
 
     async def finish(self) -> None:
         """Commit what the end of the output completes; call it once the spool is read."""
@@ -147,6 +158,9 @@ class Ingest:
             state_version=self.parser.version,
         )
 
+    def _size(self) -> int:
+        return 0 if self._fd is None else os.fstat(self._fd).st_size
+
     def _read(self, offset: int) -> bytes:
         if self._fd is None:
             try:
@@ -170,7 +184,7 @@ class Ingest:
 
     def _shrunk(self, data: bytes) -> _Step | None:
         """Step back to the end of a spool that shrank: never read it again from its start."""
-        if data or self._fd is None or (size := os.fstat(self._fd).st_size) >= self.offset:
+        if data or self._fd is None or (size := self._size()) >= self.offset:
             return None
         gap = Draft(now(), "gap", {"reason": "truncated"})
         return _Step([gap], {}, self._checkpoint_at(size), more=False)

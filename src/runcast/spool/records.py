@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from runcast.spool.cri import HEADER_BYTES, PART_BYTES
 
 MAX_RECORD_BYTES = HEADER_BYTES + PART_BYTES + 1
-_GALLOP_BYTES = 4096
+_LEAP_BYTES = 4096
 
 
 class Block:
@@ -113,14 +113,24 @@ def _is_header(header: bytes) -> bool:
 
 
 def _last_alike(data: bytes, header: bytes, end: int) -> int:
-    """Return the end of the last record after `end` that surely continues the block."""
+    """Return the end of the last record after `end` that continues the block, by ever longer leaps.
+
+    A leap may pass over a record with another header: whoever uses this has to count them.
+    """
     separator = b"\n" + header
-    step = _GALLOP_BYTES
     if not data.startswith(separator, end):
         return end
-    while (found := data.rfind(separator, end, end + step)) >= 0:
-        end = data.index(b"\n", found + 1)
-        step *= 2
+    step, faster = _LEAP_BYTES, True
+    while step:
+        newline = data.find(b"\n", end + step)
+        if newline >= 0 and data.startswith(separator, newline):
+            end = data.index(b"\n", newline + 1)
+            step *= 2 if faster else 1
+        else:
+            step //= 2
+            faster = False
+    while data.startswith(separator, end):
+        end = data.index(b"\n", end + 1)
     return end
 
 
