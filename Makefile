@@ -39,6 +39,7 @@ check: .venv/dev-installed
 	$(BIN)/pytest -q tests/test_docs.py -k "not runs_as_written"
 
 bench: .venv/dev-installed
+	@scripts/setup-bench
 	$(BIN)/python -m bench
 
 chaos: .venv/dev-installed
@@ -63,7 +64,8 @@ pins: .venv/dev-installed
 	$(PIN) --constraint requirements/dev.txt --output-file requirements/runtime.txt
 
 clean:
-	rm -rf .venv .run .conformance tests/browser/node_modules tests/agents_real/node_modules
+	rm -rf .venv .run .conformance tests/browser/node_modules tests/agents_real/node_modules \
+		bench/peers/npm/node_modules
 
 .venv/made:
 	@scripts/make-venv

@@ -1,95 +1,94 @@
-"""What it costs the server to send one run's events to many clients, beside sse-starlette."""
+"""What it costs a server to send one run's events to many clients, beside other servers."""
 
-import json
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from bench.gate import Gate, command, gate
-from bench.load import Result
-from bench.measure import Load, Plan, median, spread
-from bench.processes import BenchError, cpu_seconds, first_line, module, peak_bytes, started
+from bench import ours
+from bench.audience import Sample, sample
+from bench.compared import compare, summed_up
+from bench.floor import feeds
+from bench.gate import command, gate
+from bench.measure import Plan
+from bench.peers.table import SSE, Open, Peer, nothing, present
+from bench.processes import BenchError
 from bench.report import Row
-from bench.server import runcast_server
+from bench.targets import TARGETS
 
-CLIENTS = 200
+OURS, FLOOR = "runcast", "raw sockets"
+BURST_LINES = 100_000
+FULL = 200  # with so many clients all peers take part and all rounds are run
+FEW = ("nchan",)
 
 
-class Sample(NamedTuple):
-    """One round: events delivered per CPU second of the server, what the clients saw, bytes."""
+class Load(NamedTuple):
+    """Lines a second (None: as fast as the command prints) to so many clients."""
 
-    per_cpu_s: float
-    seen: Result
-    peak: int
+    name: str
+    rate: float | None
+    clients: int
+
+    @property
+    def label(self) -> str:
+        """Name it in words."""
+        speed = f"{self.rate:,.0f} events/s" if self.rate else "a burst"
+        return f"fan-out of {speed} to {self.clients:,}"
+
+    def lines(self, seconds: float, deliveries: int) -> int:
+        """Return how many lines are printed, so that at most so many are to be delivered."""
+        wanted = int(self.rate * seconds) if self.rate else BURST_LINES
+        return max(min(wanted, deliveries // self.clients), 100)
+
+
+RATES: dict[str, float | None] = {"200": 200, "2000": 2_000, "burst": None}
 
 
 def measure(plan: Plan) -> Iterator[Row]:
-    """Alternate the two servers for each load."""
-    peak = 0.0
-    for load in plan.fanouts:
-        ours: list[Sample] = []
-        peers: list[Sample] = []
-        for _ in range(plan.fanout_rounds):
-            ours.append(_runcast(plan, load))
-            peers.append(_peer(plan, load))
-        peak = max(peak, *(sample.peak / 2**20 for sample in ours))
-        yield _row(load, ours, peers)
-    yield Row("fanout.memory", "fan-out: server's peak memory (VmHWM)", peak, "MiB")
+    """Alternate the servers for each load."""
+    for clients in plan.fanout_clients:
+        for name, rate in RATES.items():
+            load = Load(name, rate, clients)
+            peers = {**present(SSE), FLOOR: feeds.stream()}
+            if clients != FULL:
+                peers = {name: peer for name, peer in peers.items() if name in FEW}
+            rounds = plan.fanout_rounds if clients == FULL else 1
+            yield from _rows(load, alternate(plan, ours.sse_feed, peers, load, rounds))
 
 
-def _row(load: Load, ours: list[Sample], peers: list[Sample]) -> Row:
-    speed = f"{load.rate:,.0f} lines/s" if load.rate else f"a burst of {load.lines:,}"
-    busy = max(sample.seen.cpu_s / sample.seen.wall_s for sample in ours)
-    rates = [sample.per_cpu_s for sample in ours]
-    return Row(
-        f"fanout.{load.name}",
-        f"fan-out to {CLIENTS} clients, {speed}",
-        median(rates),
-        "events per server CPU-s",
-        median(sample.per_cpu_s for sample in peers),
-        f"peer: sse-starlette; {spread(rates)}; load client busy {busy:.0%}",
-    )
+def alternate(
+    plan: Plan, opening: Open, peers: Mapping[str, Peer], load: Load, rounds: int
+) -> dict[str, list[Sample]]:
+    """Let runcast, opened so, and its peers take turns with a load."""
+    servers = {OURS: Peer(opening, nothing, plan.burst_deliveries), **peers}
+    samples: dict[str, list[Sample]] = {name: [] for name in servers}
+    for _ in range(rounds):
+        for name, server in servers.items():
+            lines = load.lines(plan.fanout_seconds, server.deliveries)
+            samples[name].append(one(plan, server.open, load, lines))
+    check(samples[OURS])
+    return samples
 
 
-def _runcast(plan: Plan, load: Load) -> Sample:
-    with runcast_server(plan.folder) as server, gate(plan.folder) as entry:
-        run_id = server.submit(command(load.lines, rate=load.rate, gate=entry.path))
-        path = f"/api/v1/runs/{run_id}/stream"
-        sample = _sample(server.pid, server.url, path, entry, load.lines)
-        last_seq = server.wait(run_id)["last_seq"]
-        # Every event, and the closing frame.
-        _check(sample.seen, last_seq + 1)
-        return sample
-
-
-def _peer(plan: Plan, load: Load) -> Sample:
+def one(plan: Plan, opening: Open, load: Load, lines: int) -> Sample:
+    """Open a server for a command and have all clients take all that it prints."""
     with gate(plan.folder) as entry:
-        child = command(load.peer_lines, rate=load.rate, gate=entry.path)
-        with started(module("peer", *child)) as process:
-            url = first_line(process, "listening on ")
-            sample = _sample(process.pid, url, "/stream", entry, load.peer_lines)
-        _check(sample.seen, load.peer_lines)
-        return sample
+        child = command(lines, rate=load.rate, gate=entry.path)
+        with opening(plan.folder, child) as feed:
+            return sample(plan.folder, feed, entry, load.clients, lines)
 
 
-def _sample(pid: int, url: str, path: str, entry: Gate, lines: int) -> Sample:
-    with started(module("load", url, path, str(CLIENTS))) as process:
-        first_line(process, "ready")
-        before = cpu_seconds(pid)
-        entry.open()
-        seen = _result(process)
-        spent = cpu_seconds(pid) - before
-    return Sample(lines * CLIENTS / spent, seen, peak_bytes(pid))
+def check(samples: list[Sample]) -> None:
+    """Raise if a client of ours missed an event or got one twice; a peer may."""
+    for each in samples:
+        if not each.whole:
+            got = f"{each.seen.least} to {each.seen.most} of {each.expected}"
+            raise BenchError(f"clients got {got} events")
 
 
-def _result(process: "subprocess.Popen[str]") -> Result:
-    assert process.stdout is not None
-    said = process.stdout.readline()
-    if not said:
-        raise BenchError("the load client ended early")
-    return Result(**json.loads(said))
-
-
-def _check(seen: Result, events: int) -> None:
-    if (seen.least, seen.most) != (events, events):
-        raise BenchError(f"clients got {seen.least} to {seen.most} of {events} events")
+def _rows(load: Load, samples: Mapping[str, list[Sample]]) -> Iterator[Row]:
+    """Show what was measured: deliveries per CPU second, and the slowest of them if wanted."""
+    name = f"fanout.{load.name}.{load.clients}"
+    peers = {server: summed_up(some, load.rate is not None) for server, some in samples.items()}
+    mine = peers.pop(OURS)
+    yield compare(name, load.label, mine, peers)
+    if mine.p99 is not None and f"{name}.p99" in TARGETS:
+        yield Row(f"{name}.p99", f"{load.label}: write to client, p99", mine.p99, "ms")

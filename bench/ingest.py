@@ -1,19 +1,22 @@
-"""How fast what a command prints becomes committed events, beside `command | cat >file`."""
+"""How fast what commands print becomes committed events, beside `command | cat >file`."""
 
 import json
 import shlex
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from bench.gate import command
 from bench.measure import Plan, median, spread
 from bench.processes import BenchError, children_cpu_seconds, cpu_seconds, peak_bytes
-from bench.report import Row
+from bench.report import Beside, Row
 from bench.server import Server, runcast_server
+
+LINE_BYTES = 100
+MANY = 20
 
 
 class Sample(NamedTuple):
@@ -27,90 +30,131 @@ class Sample(NamedTuple):
 
 
 def measure(plan: Plan) -> Iterator[Row]:
+    """Measure one command printing lines, twenty at once, and one that ends no line."""
+    lines = command(plan.ingest_lines, bytes=LINE_BYTES)
+    ours, cats = _rounds(plan, [lines], plan.ingest_rounds)
+    yield from _rates(plan.ingest_lines, ours, cats)
+    yield from _costs(plan, ours)
+    share = command(plan.ingest_lines // MANY, bytes=LINE_BYTES)
+    many, many_cats = _rounds(plan, [share] * MANY, plan.ingest_rounds)
+    yield _whole("ingest.many", f"{MANY} commands at once", many, many_cats, plan.ingest_lines)
+    blob = command(0, blob=plan.ingest_blob)
+    blobs, blob_cats = _rounds(plan, [blob], 1)
+    size = plan.ingest_blob >> 20
+    yield _whole("ingest.blob", f"{size:,} MiB without a line end", blobs, blob_cats, size)
+
+
+def _rounds(
+    plan: Plan, commands: Sequence[list[str]], rounds: int
+) -> tuple[list[Sample], list[Sample]]:
     """Alternate the two ways, so that what else the machine does hits both."""
     ours: list[Sample] = []
     cats: list[Sample] = []
-    for _ in range(plan.ingest_rounds):
-        cats.append(_cat(plan))
+    for _ in range(rounds):
+        cats.append(_cat(plan, commands))
         with runcast_server(plan.folder) as server:
-            ours.append(_runcast(plan, server))
-    yield from _rates(plan.ingest_lines, ours, cats)
-    yield from _costs(plan.ingest_lines, ours)
+            ours.append(runcast(plan, server, commands))
+    return ours, cats
 
 
 def _rates(lines: int, ours: list[Sample], cats: list[Sample]) -> Iterator[Row]:
-    rates = [lines / sample.whole_s for sample in ours]
-    rate, cat_rate = median(rates), lines / median(sample.whole_s for sample in cats)
-    yield Row(
-        "ingest.rate",
-        "ingest: 60-byte lines, child's start to last commit",
-        rate,
-        "lines/s",
-        cat_rate,
-        f"peer: child \\| cat >file; {len(ours)} rounds, {spread(rates)}",
-    )
-    yield Row("ingest.ratio", "ingest: rate as a share of cat's", rate / cat_rate, "")
+    yield _whole("ingest.rate", f"{LINE_BYTES}-byte lines", ours, cats, lines)
     yield Row(
         "ingest.child",
-        "ingest: the child's own time",
-        median(sample.child_s for sample in ours),
+        "ingest: the command's own wall time",
+        median(each.child_s for each in ours),
         "s",
-        median(sample.child_s for sample in cats),
-        "what printing costs the command",
+        note=spread(each.child_s for each in ours),
+        beside=(Beside("cat", median(each.child_s for each in cats)),),
     )
 
 
-def _costs(lines: int, ours: list[Sample]) -> Iterator[Row]:
-    per_million = 1_000_000 / lines
-    server_s = median(sample.server_s for sample in ours) * per_million
+def _whole(
+    name: str, label: str, ours: Sequence[Sample], cats: Sequence[Sample], amount: float
+) -> Row:
+    unit = "MiB/s" if name == "ingest.blob" else "lines/s"
+    rates = [amount / each.whole_s for each in ours]
+    cost = median(each.server_s for each in ours)
+    return Row(
+        name,
+        f"ingest: {label}, start to last commit",
+        median(rates),
+        unit,
+        note=f"{spread(rates)}; server CPU {cost:.2f} s, peak {_mib(ours):,.0f} MiB",
+        beside=(Beside("cat", amount / median(each.whole_s for each in cats)),),
+    )
+
+
+def _costs(plan: Plan, ours: Sequence[Sample]) -> Iterator[Row]:
+    per_million = 1_000_000 / plan.ingest_lines
+    server_s = median(each.server_s for each in ours) * per_million
     yield Row("ingest.server", "ingest: server CPU per million lines", server_s, "s")
-    runner_s = median(sample.runner_s for sample in ours) * per_million
+    runner_s = median(each.runner_s for each in ours) * per_million
     yield Row("ingest.runner", "ingest: runner CPU per million lines", runner_s, "s")
-    peak = median(sample.peak / 2**20 for sample in ours)
-    yield Row("ingest.memory", "ingest: server's peak memory (VmHWM)", peak, "MiB")
+    with runcast_server(plan.folder) as server:
+        few = runcast(plan, server, [command(plan.ingest_lines // 4, bytes=LINE_BYTES)])
+    growth = _mib(ours) - few.peak / 2**20
+    note = f"peak (VmHWM) {_mib(ours):.0f} MiB"
+    label = "ingest: server's memory, more than with a quarter of the lines"
+    yield Row("ingest.growth", label, growth, "MiB", note=note)
 
 
-def _cat(plan: Plan) -> Sample:
+def _mib(samples: Sequence[Sample]) -> float:
+    return median(each.peak / 2**20 for each in samples)
+
+
+def _cat(plan: Plan, commands: Sequence[list[str]]) -> Sample:
     with tempfile.TemporaryDirectory(prefix="cat-", dir=plan.folder) as place:
-        report = Path(place, "report.json")
-        child = shlex.join(command(plan.ingest_lines, report=report))
-        script = f"{child} | cat >{shlex.quote(str(Path(place, 'output')))}"
-        subprocess.run(["sh", "-c", script], check=True)
-        ended = time.monotonic()
-        child_times = json.loads(report.read_text())
-    started = child_times["started"]
-    return Sample(child_times["ended"] - started, ended - started)
+        reports = _reports(place, commands)
+        children = [
+            f"{shlex.join([*words, f'--report={report}'])} | cat >{report}.output &"
+            for words, report in zip(commands, reports, strict=True)
+        ]
+        subprocess.run(["sh", "-c", "\n".join([*children, "wait"])], check=True)
+        return _sample(reports, time.monotonic())
 
 
-def _runcast(plan: Plan, server: Server) -> Sample:
+def runcast(plan: Plan, server: Server, commands: Sequence[list[str]]) -> Sample:
+    """Run the commands at once until their last lines are committed."""
     with tempfile.TemporaryDirectory(prefix="report-", dir=plan.folder) as place:
-        report = Path(place, "report.json")
-        server_before = cpu_seconds(server.pid)
-        run = server.wait(server.submit(command(plan.ingest_lines, report=report)))
+        reports = _reports(place, commands)
+        before = cpu_seconds(server.pid)
+        run_ids = [
+            server.submit([*words, f"--report={report}"])
+            for words, report in zip(commands, reports, strict=True)
+        ]
+        runs = [server.wait(run_id) for run_id in run_ids]
         ended = time.monotonic()
-        server_s = cpu_seconds(server.pid) - server_before
-        child_times = json.loads(report.read_text())
-    _check(server, run["id"], run["last_seq"], plan.ingest_lines)
-    started = child_times["started"]
-    # Guard, worker and child are the only children that ever ended.
-    runner_s = _settled(server.pid) - child_times["cpu"]
-    return Sample(
-        child_times["ended"] - started,
-        ended - started,
-        server_s,
-        runner_s,
-        peak_bytes(server.pid),
-    )
+        server_s = cpu_seconds(server.pid) - before
+        sample = _sample(reports, ended)
+        children_s = sum(json.loads(report.read_text())["cpu"] for report in reports)
+    for run, words in zip(runs, commands, strict=True):
+        _check(server, run["id"], run["last_seq"], int(words[4]))
+    # Guards, workers and children are the only children that ever ended.
+    runner_s = _settled(server.pid) - children_s
+    return sample._replace(server_s=server_s, runner_s=runner_s, peak=peak_bytes(server.pid))
+
+
+def _reports(place: str, commands: Sequence[list[str]]) -> list[Path]:
+    return [Path(place, f"{number}.json") for number in range(len(commands))]
+
+
+def _sample(reports: Sequence[Path], ended: float) -> Sample:
+    times = [json.loads(report.read_text()) for report in reports]
+    started = min(one["started"] for one in times)
+    return Sample(max(one["ended"] for one in times) - started, ended - started)
 
 
 def _check(server: Server, run_id: str, last_seq: int, lines: int) -> None:
     """Look that the log has every line: its events are those and the changes of status."""
+    if not lines:
+        return
     path = f"/api/v1/runs/{run_id}/events"
     first = server.request("GET", f"{path}?limit=5")["events"]
     last = server.request("GET", f"{path}?after={last_seq - 2}")["events"]
     statuses = sum(event["type"] == "status" for event in first + last)
     last_line = last[0]["data"].get("text", "")
-    if last_seq != lines + statuses or not last_line.startswith(f"{lines - 1:08d}"):
+    if last_seq != lines + statuses or f"{lines - 1:08d} " not in last_line:
         raise BenchError(f"{last_seq - statuses} of {lines} lines committed, last {last_line!r}")
 
 

@@ -1,23 +1,43 @@
-"""The load client, a process of its own: many event streams, counted and not parsed.
+"""The load client, a process of its own: many connections, their events counted and not parsed.
 
-Prints `ready` when every stream has its headers, and a JSON result when every stream has ended.
+Prints `ready` when every client has been through its conversation, and a JSON result when each has
+as many events as it should get, or when nothing came for a while.
 """
 
-import argparse
 import json
+import re
 import select
 import socket
+import sys
 import time
+from pathlib import Path
 from typing import NamedTuple
 
-from bench.server import address, request_for
-
-EVENT = b"\nid: "
+MARK = b"=~="  # as child.py has it
+STAMP = re.compile(rb"=~=(\d+) ")
+SEAM = len(MARK) - 1
 RECV_BYTES = 262_144
+NS_PER_MS = 1_000_000
+
+
+class Spec(NamedTuple):
+    """What to do: `clients` take the conversations in turn, and count up to `events` each.
+
+    A conversation is a list of what to say and what to wait for then (both latin-1). `sampled`
+    clients note how long each event took. Nothing coming for `patience_s` is the end.
+    """
+
+    host: str
+    port: int
+    conversations: list[list[tuple[str, str]]]
+    clients: int
+    events: int
+    sampled: int
+    patience_s: float
 
 
 class Result(NamedTuple):
-    """What the load client saw: events of the least and best served stream, and its own cost."""
+    """What the clients saw: events of the least and best served, and what counting cost."""
 
     least: int
     most: int
@@ -25,112 +45,96 @@ class Result(NamedTuple):
     received: int
     wall_s: float
     cpu_s: float
+    delays_ms: list[float]
 
 
-class EventCounter:
-    """Counts the events in the body of one chunked response, whatever cuts it into pieces."""
+class Client:
+    """One connection and the events that came over it."""
 
-    __slots__ = ("_body_left", "_head", "_tail", "ended", "events", "headers")
+    __slots__ = ("_tail", "events", "socket")
 
-    def __init__(self) -> None:
+    def __init__(self, connection: socket.socket, said: bytes) -> None:
+        self.socket = connection
         self.events = 0
-        self.headers = False
-        self.ended = False
-        self._head = b""  # of the response or of a chunk, as far as it has come
-        self._tail = b"\n"  # of the body: an event at its very beginning counts, too
-        self._body_left = 0
+        self._tail = b""
+        self.take(bytearray(said), len(said))
 
-    def feed(self, data: bytes | bytearray, size: int) -> None:
-        """Count what the first `size` bytes of `data` add."""
-        start = 0
-        if not self.headers:
-            start = self._skip_headers(bytes(data[:size]))
-        while start < size and not self.ended:
-            if self._body_left > 2:
-                end = min(start + self._body_left - 2, size)
-                self._count(data, start, end)
-                self._body_left -= end - start
-            elif self._body_left:  # the line end of the chunk
-                end = min(start + self._body_left, size)
-                self._body_left -= end - start
-            else:
-                end = self._read_head(data, start, size)
-            start = end
+    def take(self, data: bytearray, size: int) -> None:
+        """Count the events that the first `size` bytes of `data` add."""
+        seam = self._tail + data[: min(SEAM, size)]
+        self.events += seam.count(MARK) + data.count(MARK, 0, size)
+        self._tail = bytes(data[size - SEAM : size]) if size >= SEAM else bytes(seam[-SEAM:])
 
-    def _skip_headers(self, data: bytes) -> int:
-        before = len(self._head)
-        self._head += data
-        end = self._head.find(b"\r\n\r\n")
-        if end < 0:
-            return len(data)
-        if not self._head.startswith(b"HTTP/1.1 200"):
-            raise ValueError(f"the server answered {self._head[:end]!r}")
-        self.headers = True
-        self._head = b""
-        return end + 4 - before
 
-    def _read_head(self, data: bytes | bytearray, start: int, size: int) -> int:
-        newline = data.find(b"\n", start, size)
-        end = size if newline < 0 else newline + 1
-        self._head += data[start:end]
-        if newline >= 0:
-            length = int(self._head, 16)
-            self.ended = length == 0
-            self._body_left = length + 2
-            self._head = b""
-        return end
+class Sampler(Client):
+    """A client that reads the stamps of its events."""
 
-    def _count(self, data: bytes | bytearray, start: int, end: int) -> None:
-        keep = len(EVENT) - 1
-        seam = self._tail + data[start : min(start + keep, end)]
-        self.events += seam.count(EVENT) + data.count(EVENT, start, end)
-        self._tail = bytes(data[end - keep : end]) if end - start >= keep else seam[-keep:]
+    __slots__ = ("_rest", "delays_ms")
+
+    def __init__(self, connection: socket.socket, said: bytes) -> None:
+        self.delays_ms: list[float] = []
+        self._rest = b""
+        super().__init__(connection, said)
+
+    def take(self, data: bytearray, size: int) -> None:
+        """Count the events and note how old each is."""
+        now = time.monotonic_ns()
+        super().take(data, size)
+        self._rest += data[:size]
+        end = 0
+        for found in STAMP.finditer(self._rest):
+            self.delays_ms.append((now - int(found[1])) / NS_PER_MS)
+            end = found.end()
+        self._rest = self._rest[end:][-RECV_BYTES:]
 
 
 def main() -> None:
-    """Open the streams, count until all have ended, say what came."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("url")
-    parser.add_argument("path")
-    parser.add_argument("clients", type=int)
-    options = parser.parse_args()
-    where = address(options.url)
-    request = request_for(options.path, where)
-    streams: dict[int, tuple[socket.socket, EventCounter]] = {}
-    poll = select.epoll()
-    for _ in range(options.clients):
-        stream = socket.create_connection(where)
-        stream.sendall(request)
-        stream.setblocking(False)
-        streams[stream.fileno()] = (stream, EventCounter())
-        poll.register(stream, select.EPOLLIN)
-    print(json.dumps(_read(poll, streams)._asdict()), flush=True)
+    """Connect all, count until all have enough, say what came."""
+    fields = json.loads(Path(sys.argv[1]).read_text())
+    spec = Spec(**fields)
+    clients = [_connected(spec, number) for number in range(spec.clients)]
+    print("ready", flush=True)
+    print(json.dumps(_read(spec, clients)._asdict()), flush=True)
 
 
-def _read(poll: select.epoll, streams: dict[int, tuple[socket.socket, EventCounter]]) -> Result:
-    counters = [counter for _, counter in streams.values()]
+def _connected(spec: Spec, number: int) -> Client:
+    connection = socket.create_connection((spec.host, spec.port), timeout=30)
+    said = b""
+    for words, wanted in spec.conversations[number % len(spec.conversations)]:
+        connection.sendall(words.encode("latin-1"))
+        while (found := said.find(wanted.encode("latin-1"))) < 0:
+            if not (data := connection.recv(65_536)):
+                raise SystemExit(f"the server said {said!r}, not {wanted!r}")
+            said += data
+        said = said[found + len(wanted) :]
+    connection.setblocking(False)
+    # Spread over all, for the first to connect may be the first to be served.
+    step = max(spec.clients // spec.sampled, 1) if spec.sampled else spec.clients + 1
+    return (Sampler if number % step == step // 2 else Client)(connection, said)
+
+
+def _read(spec: Spec, clients: list[Client]) -> Result:
+    poll, waiting = select.epoll(), {}
+    for client in clients:
+        if client.events < spec.events:
+            poll.register(client.socket, select.EPOLLIN)
+            waiting[client.socket.fileno()] = client
     buffer = bytearray(RECV_BYTES)
-    silent = len(counters)
     received = 0
     began, spent = time.monotonic(), time.process_time()
-    while streams:
-        for number, _ in poll.poll():
-            stream, counter = streams[number]
-            size = stream.recv_into(buffer)
+    while waiting and (found := poll.poll(spec.patience_s)):
+        for number, _ in found:
+            client = waiting[number]
+            size = client.socket.recv_into(buffer)
             received += size
-            fresh = not counter.headers
-            counter.feed(buffer, size)
-            if fresh and counter.headers:
-                silent -= 1
-                if not silent:
-                    began, spent = time.monotonic(), time.process_time()
-                    print("ready", flush=True)
-            if counter.ended or not size:
+            client.take(buffer, size)
+            if client.events >= spec.events or not size:
                 poll.unregister(number)
-                streams.pop(number)[0].close()
-    seen = [counter.events for counter in counters]
+                del waiting[number]
     wall, cpu = time.monotonic() - began, time.process_time() - spent
-    return Result(min(seen), max(seen), sum(seen), received, wall, cpu)
+    events = [client.events for client in clients]
+    delays = [one for client in clients if isinstance(client, Sampler) for one in client.delays_ms]
+    return Result(min(events), max(events), sum(events), received, wall, cpu, delays)
 
 
 if __name__ == "__main__":

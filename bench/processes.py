@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import psutil
 
 END_SECONDS = 5.0
+START_SECONDS = 10.0
 
 
 class BenchError(Exception):
@@ -57,10 +59,49 @@ def module(name: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", f"bench.{name}", *arguments]
 
 
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time a process has used, user and system, all threads."""
-    times = psutil.Process(pid).cpu_times()
-    return times.user + times.system
+def cpu_seconds(*pids: int) -> float:
+    """Return the CPU time that processes have used, user and system, all threads.
+
+    It is the kernel's counter that /proc/PID/stat rounds to hundredths of a second.
+    """
+    return sum(time.clock_gettime(_cpu_clock(pid)) for pid in pids)
+
+
+def _cpu_clock(pid: int) -> int:
+    return ~pid << 3 | 2  # as clock_getcpuclockid(3) makes it
+
+
+def cores() -> int:
+    """Return how many processors this program may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def first_child(pid: int) -> psutil.Process:
+    """Return the child of a process, once it has one."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if children := psutil.Process(pid).children():
+            return children[0]
+        time.sleep(0.01)
+    raise BenchError(f"{pid} started no process")
+
+
+def free_port() -> int:
+    """Return a port of the loopback that nobody listens on, for servers that must be told one."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def wait_listening(port: int) -> None:
+    """Wait until somebody listens on a port of the loopback."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        time.sleep(0.01)
+    raise BenchError(f"nobody listens on port {port}")
 
 
 def children_cpu_seconds(pid: int) -> float:
@@ -72,6 +113,16 @@ def children_cpu_seconds(pid: int) -> float:
 def peak_bytes(pid: int) -> int:
     """Return the most memory that was ever resident (VmHWM)."""
     return _kilobytes(Path(f"/proc/{pid}/status"), "VmHWM:") * 1024
+
+
+def resident_bytes(*pids: int) -> int:
+    """Return the memory of processes that is resident now (VmRSS)."""
+    return sum(_kilobytes(Path(f"/proc/{pid}/status"), "VmRSS:") for pid in pids) * 1024
+
+
+def forget_peak(pid: int) -> None:
+    """Have `peak_bytes` begin anew."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 def proportional_bytes(pid: int) -> int:

@@ -1,45 +1,31 @@
-"""What was measured: rows, the targets they are held against, and how they are shown."""
+"""What was measured: rows, how they are held against the targets, and how they are shown."""
 
 import json
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from bench.targets import TARGETS
 
 RESULTS = Path(__file__).with_name("results")
-DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-_BEGIN, _END = "<!-- results -->\n", "<!-- end of results -->\n"
 
 
-class Target(NamedTuple):
-    """The value a row must reach, from above or from below."""
+class Beside(NamedTuple):
+    """The same number of a peer, and what was seen of it on the way."""
 
+    peer: str
     value: float
-    at_most: bool = False
-
-    def met(self, value: float) -> bool:
-        """Tell whether the value is good enough."""
-        return value <= self.value if self.at_most else value >= self.value
-
-
-TARGETS: dict[str, Target] = {
-    "ingest.rate": Target(150_000),
-    "fanout.200": Target(90_000),
-    "fanout.2000": Target(700_000),
-    "fanout.burst": Target(2_500_000),
-    "latency.100.p50": Target(3, at_most=True),
-    "latency.1000.p50": Target(3, at_most=True),
-    "spawn.p50": Target(150, at_most=True),
-    "spawn.memory": Target(8, at_most=True),
-    "tailing.idle": Target(5, at_most=True),
-    "tailing.new.p99": Target(50, at_most=True),
-}
+    note: str = ""
 
 
 class Row(NamedTuple):
-    """One number: what it says, its unit, the same of a peer, and what else belongs to it."""
+    """One number: what it says, its unit, the same of peers, and what else belongs to it.
+
+    `peer` is for the one peer that the note names; `beside` has any number, each with its name.
+    """
 
     name: str
     label: str
@@ -47,37 +33,64 @@ class Row(NamedTuple):
     unit: str
     peer: float | None = None
     note: str = ""
+    beside: tuple[Beside, ...] = ()
 
-    @property
-    def target(self) -> Target | None:
-        """What is wanted of this number."""
-        return TARGETS.get(self.name)
+    def held(self) -> dict[str, float]:
+        """Return the numbers that may have targets, by the targets' names."""
+        ratios = {f"{self.name}/{one.peer}": self.value / one.value for one in self.beside}
+        return {self.name: self.value, **ratios}
 
 
-_HEADINGS = ("measured", "runcast", "unit", "target", "peer", "note")
+def missed(rows: Sequence[Row]) -> Iterator[str]:
+    """Say of each target that is missed what was wanted and what there is."""
+    for row in rows:
+        for name, value in row.held().items():
+            if name in TARGETS and not TARGETS[name].met(value):
+                yield f"{name}: {number(value)}, wanted {_wanted(name)}"
+
+
+_HEADINGS = ("measured", "runcast", "unit", "target", "beside it", "note")
 
 
 def table(rows: Sequence[Row]) -> str:
     """Show the rows as a Markdown table with aligned columns."""
     cells = [_HEADINGS, *(_cells(row) for row in rows)]
+    # What stands beside and the note are long: they are not padded.
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    widths[-2:] = 0, 0
     lines = [" | ".join(map(str.ljust, line, widths)).rstrip() for line in cells]
-    lines.insert(1, " | ".join("-" * width for width in widths))
+    lines.insert(1, " | ".join("-" * max(width, 3) for width in widths))
     return "".join(f"| {line} |\n" for line in lines)
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    target = "" if row.target is None else _target(row.target, row.value)
-    peer = "" if row.peer is None else _number(row.peer)
-    return (row.label, _number(row.value), row.unit, target, peer, row.note)
+    held = row.held()
+    beside = [_beside(one, f"{row.name}/{one.peer}", held) for one in row.beside]
+    if row.peer is not None:
+        beside.append(number(row.peer))
+    target = _verdict(row.name, held)
+    return (row.label, number(row.value), row.unit, target, "; ".join(beside), row.note)
 
 
-def _target(target: Target, value: float) -> str:
-    sign = "≤" if target.at_most else "≥"
-    return f"{sign} {_number(target.value)} {'met' if target.met(value) else 'MISSED'}"
+def _beside(one: Beside, name: str, held: dict[str, float]) -> str:
+    ratio = " ".join(filter(None, [f"{held[name]:.3g}x", _verdict(name, held)]))
+    note = f", {one.note}" if one.note else ""
+    return f"{one.peer} {number(one.value)} ({ratio}{note})"
 
 
-def _number(value: float) -> str:
+def _verdict(name: str, held: dict[str, float]) -> str:
+    if name not in TARGETS:
+        return ""
+    return f"{_wanted(name)} {'met' if TARGETS[name].met(held[name]) else 'MISSED'}"
+
+
+def _wanted(name: str) -> str:
+    target = TARGETS[name]
+    return f"{'≤' if target.at_most else '≥'} {number(target.value)}"
+
+
+def number(value: float) -> str:
+    """Write a number as it is read."""
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.2f}"
 
 
@@ -91,18 +104,22 @@ def machine() -> str:
     )
 
 
-def write_json(rows: Sequence[Row], on: str) -> Path:
+def write_json(rows: Sequence[Row], on: str, left_out: Sequence[str]) -> Path:
     """Keep the numbers of this run for programs; return the file."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / "latest.json"
-    results = {row.name: row._asdict() for row in rows}
-    path.write_text(json.dumps({"machine": on, "results": results}, indent=1) + "\n")
+    results = {row.name: _shown(row) for row in rows}
+    report = {"machine": on, "left_out": list(left_out), "results": results}
+    path.write_text(json.dumps(report, indent=1) + "\n")
     return path
 
 
-def write_document(rows: Sequence[Row], on: str) -> None:
-    """Put the table in place of the one in the documentation."""
-    text = DOCUMENT.read_text()
-    before, rest = text.split(_BEGIN)
-    _, after = rest.split(_END)
-    DOCUMENT.write_text(f"{before}{_BEGIN}\n{on}\n\n{table(rows)}\n{_END}{after}")
+def _shown(row: Row) -> dict[str, Any]:
+    held = row.held()
+    targets = {
+        name: {"wanted": TARGETS[name].value, "is": value, "met": TARGETS[name].met(value)}
+        for name, value in held.items()
+        if name in TARGETS
+    }
+    beside = {one.peer: {"value": one.value, "note": one.note} for one in row.beside}
+    return {**row._asdict(), "beside": beside, "targets": targets}

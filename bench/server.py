@@ -8,7 +8,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +20,40 @@ LAST_CHUNK = b"\r\n0\r\n\r\n"
 RUN_SECONDS = 120.0  # no run of a measurement takes that long
 
 
-class Server:
-    """One running server."""
+class Connection:
+    """A connection that is kept for one request after the other."""
 
-    def __init__(self, pid: int, url: str) -> None:
-        self.pid = pid
-        self.url = url
-        self.address = address(url)
+    def __init__(self, where: tuple[str, int]) -> None:
+        self._connection = http.client.HTTPConnection(*where, timeout=RUN_SECONDS)
 
     def request(self, method: str, path: str, body: object = None) -> Any:
         """Return what the server answers; an error answer is a failure."""
-        connection = http.client.HTTPConnection(*self.address, timeout=RUN_SECONDS)
-        with contextlib.closing(connection):
-            sent = None if body is None else json.dumps(body)
-            connection.request(method, path, sent, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            said = answer.read()
+        sent = None if body is None else json.dumps(body)
+        self._connection.request(method, path, sent, {"Content-Type": "application/json"})
+        answer = self._connection.getresponse()
+        said = answer.read()
         if answer.status >= 300:
             raise BenchError(f"{method} {path}: {answer.status} {said!r}")
         return json.loads(said)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
+
+
+class Server:
+    """One running server."""
+
+    def __init__(self, pid: int, url: str, data_dir: Path) -> None:
+        self.pid = pid
+        self.url = url
+        self.data_dir = data_dir
+        self.address = address(url)
+
+    def request(self, method: str, path: str, body: object = None) -> Any:
+        """Return what the server answers on a connection of its own."""
+        with contextlib.closing(Connection(self.address)) as connection:
+            return connection.request(method, path, body)
 
     def submit(self, command: Sequence[str]) -> str:
         """Submit a command and return the id of its run."""
@@ -87,13 +102,20 @@ def request_for(path: str, where: tuple[str, int]) -> bytes:
 
 
 @contextlib.contextmanager
-def runcast_server(folder: Path, *flags: str) -> Iterator[Server]:
-    """Run a server on a new data folder inside `folder`; both are gone afterwards."""
+def runcast_server(
+    folder: Path, *flags: str, prepare: Callable[[Path], object] = lambda _: None
+) -> Iterator[Server]:
+    """Run a server on a new data folder inside `folder`; both are gone afterwards.
+
+    `prepare` may put something into it before.
+    """
     data_dir = tempfile.mkdtemp(prefix="data-", dir=folder)
     command = [RUNCAST, "serve", "--port", "0", "--data-dir", data_dir, *flags]
     try:
+        prepare(Path(data_dir))
         with started(command) as process:
-            yield Server(process.pid, first_line(process, "runcast is listening on "))
+            url = first_line(process, "runcast is listening on ")
+            yield Server(process.pid, url, Path(data_dir))
     finally:
         end_all_of(data_dir)
         shutil.rmtree(data_dir, ignore_errors=True)

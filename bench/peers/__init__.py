@@ -1,0 +1,1 @@
+"""What people would use instead, started for one command each."""
