@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from time import perf_counter
 
 from msgspec.structs import astuple
@@ -79,6 +80,19 @@ class Logs:
         follower = PositionFollower(self._pages, track, after, self._leave)
         self._join(follower)
         return follower
+
+    @contextmanager
+    def interested(self, selection: Selection | None) -> Iterator[None]:
+        """Count as one who follows a selection, without reading it; None is no selection."""
+        note = None if selection is None else self.on_interest
+        if note is None or selection is None:
+            yield
+            return
+        note(selection, 1)
+        try:
+            yield
+        finally:
+            note(selection, -1)
 
     def seal(self, log: str) -> None:
         """Note that the log ended, and let its followers know at once."""

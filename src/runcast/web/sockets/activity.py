@@ -42,13 +42,16 @@ class Preferences(msgspec.Struct, frozen=True):
 class ActivitySurface:
     """Tells what agents do and how runs change; hears `subscribe`, `unsubscribe` and `ping`.
 
-    Every client is told of changes of runs, of one workspace or all, unless it says otherwise.
+    Every client is told of changes of runs, of one workspace or all, unless it says otherwise. It
+    counts as a follower of these runs: log files that others write are read while it is there.
     """
 
     def __init__(self, connection: Connection, query: Mapping[str, str]) -> None:
         self._connection = connection
         self._wants_lifecycle = query.get("lifecycle") != "false"
-        self._lifecycle = LifecycleVoice(query.get("workspace") or None)
+        workspace_id = query.get("workspace") or None
+        self._lifecycle = LifecycleVoice(workspace_id)
+        self.watches = Selection(workspace_id=workspace_id) if self._wants_lifecycle else None
         self._preferences: dict[Target, Preferences] = {}
         connection.throttle.interval_s = connection.runtime.settings.api.ws.throttle_ms / 1000
 

@@ -10,6 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from runcast.core.errors import BadRequest, Gone, RuncastError, Unavailable
 from runcast.runtime.runtime import Runtime
+from runcast.stores import Selection
 from runcast.web.sockets.frames import frame, texts_of
 from runcast.web.sockets.page import Packing, Separate, Written, slices
 from runcast.web.sockets.protocol import FRAMES
@@ -25,7 +26,12 @@ _decode = msgspec.json.Decoder().decode
 
 
 class Surface(Protocol):
-    """What the clients of one path can say."""
+    """What the clients of one path can say.
+
+    `watches` is what a client counts as a follower of from the beginning, None for nothing.
+    """
+
+    watches: Selection | None
 
     async def open(self) -> None:
         """Do what comes before the client's first word; it has not been answered yet."""
@@ -60,9 +66,10 @@ class Connection:
         self._write = self._write_frames if FRAMES in scope["extensions"] else self._write_texts
         await receive()  # the handshake
         try:
-            await surface.open()
-            await send({"type": "websocket.accept"})
-            await self._converse(surface, receive)
+            with self.runtime.logs.interested(surface.watches):
+                await surface.open()
+                await send({"type": "websocket.accept"})
+                await self._converse(surface, receive)
         finally:
             self.throttle.stop()
             self._subscriptions.clear()

@@ -19,6 +19,8 @@ _VOICE = EnvelopeVoice()
 class EnvelopesSurface:
     """Tells envelopes; hears `{"subscribe": taskId}`, `{"unsubscribe": taskId}`; answers errors."""
 
+    watches: Selection | None = None
+
     def __init__(self, connection: Connection, _query: Mapping[str, str]) -> None:
         self._connection = connection
 
