@@ -25,7 +25,7 @@ def main(url: str, file: str, process_id: str) -> None:
             for number in numbers:
                 keep(outbox, process_id, number)
                 time.sleep(PAUSE_S)
-                while outbox.waiting > MOST_WAITING:
+                while outbox.waiting() > MOST_WAITING:
                     time.sleep(PAUSE_S)
 
 

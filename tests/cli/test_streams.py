@@ -50,18 +50,20 @@ NOWHERE = f"http://127.0.0.1:{free_port()}"
 
 
 @pytest.mark.parametrize(
-    ("script", "code"),
+    ("script", "code", "rule"),
     [
-        (r"runcast run -- true $'\xff'", 125),
-        (r"printf '\xff\xfe' | runcast run --stdin - -- cat", 125),
-        (r"runcast run --env X=$'\xff' -- true", 125),
-        (r"runcast logs $'\xff'", 1),
+        (r"runcast run -- true $'\xff'", 125, "must be UTF-8 text"),
+        (r"printf '\xff\xfe' | runcast run --stdin - -- cat", 125, "must be UTF-8 text"),
+        (r"runcast run --env X=$'\xff' -- true", 125, "must be UTF-8 text"),
+        (r"runcast logs $'\xff'", 1, "id must be 1 to 128 letters"),
     ],
 )
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
-def test_what_is_not_utf_8_is_refused_in_one_line(script: str, code: int, locale: str) -> None:
+def test_what_is_not_utf_8_is_refused_in_one_line(
+    script: str, code: int, rule: str, locale: str
+) -> None:
     said = shell(NOWHERE, f"export LC_ALL={locale}; {script}")
-    assert_one_line(said, code, "must be UTF-8 text")
+    assert_one_line(said, code, rule)
 
 
 @pytest.mark.parametrize(

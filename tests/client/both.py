@@ -1,14 +1,14 @@
 """Both clients behind one face, so that each test asks the same of either."""
 
 import asyncio
-import inspect
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Any, Self
 
 import pytest
 
 from runcast.client import AsyncClient, Client
+from runcast.client.aio_events import EventStream, PieceStream
 
 
 class Blocking:
@@ -40,20 +40,20 @@ class Blocking:
 
         def waited(*arguments: Any, **options: Any) -> Any:
             result = found(*arguments, **options)
-            if inspect.isasyncgen(result):
+            if isinstance(result, EventStream | PieceStream):
                 return self._each(result)
             return self._runner.run(result)
 
         return waited
 
-    def _each(self, source: AsyncGenerator[Any]) -> Generator[Any]:
+    def _each(self, source: EventStream | PieceStream) -> Generator[Any]:
         try:
             while True:
-                yield self._runner.run(anext(source))  # type: ignore[arg-type]
+                yield self._runner.run(source.__anext__())
         except StopAsyncIteration:
             pass
         finally:
-            self._runner.run(source.aclose())  # type: ignore[arg-type]
+            self._runner.run(source.close())
 
 
 Make = Callable[..., Client]

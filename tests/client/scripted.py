@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from io import BufferedIOBase
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -22,6 +22,20 @@ class Request(NamedTuple):
 
 
 Script = Callable[[Request], bytes]
+
+
+PROCESS = {
+    "id": "p",
+    "type": "command",
+    "promptPreview": "x",
+    "status": "running",
+    "startTime": "2026-11-21T08:57:30.123Z",
+    "workspaceId": "default",
+}
+
+
+def asked(request: Request) -> tuple[str, str, Any]:
+    return request.method, request.path, msgspec.json.decode(request.body or b"null")
 
 
 def answer(status: int, value: object = None) -> bytes:

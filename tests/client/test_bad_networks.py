@@ -20,6 +20,8 @@ from tests.support.runs import child, submit, wait_ended
 from tests.support.server import Server
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.usefixtures("quick_retries")
+
 SOON = {"RUNCAST__API__SSE__RETRY_MS": "1"}
 LINES = 300
 # Behind the head of the answer and the frame that tells when to come back: before it is heard,

@@ -1,21 +1,25 @@
 """Following a run through a server that cuts, refuses, stalls, restarts and lies."""
 
+import gzip
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runcast.client import ApiError, Gap, NoServer
+from runcast.client import ApiError, ClientError, Gap, NoServer, NotFound, backoff
 from runcast.client.following import of_messages, of_run
 from runcast.client.types import Message, StreamEvent
 from tests.client.both import Make, either
 from tests.client.scripted import Request, ScriptedServer, answer, frame, stream
 from tests.support.server import free_port
+
+pytestmark = pytest.mark.usefixtures("quick_retries")
 
 LAST = 12
 FRAMES = [
@@ -228,11 +232,17 @@ def test_who_leaves_early_leaves_nothing_open(make: Make) -> None:
 def test_messages_are_followed_from_now_on_and_can_be_read_as_such(make: Make) -> None:
     said = {"msg_id": "m", "seq": 7, "body": "hello", "type": "USER", "new": 1}
     posted = frame(7, "message", **said, timestamp="2026-11-21T08:57:30.123Z")
-    with ScriptedServer(lambda _: stream(SOON + posted)) as server, make(server.url) as client:
+
+    def script(request: Request) -> bytes:
+        return stream(SOON + posted) if request.number else answer(200, {"next_after": 6})
+
+    with ScriptedServer(script) as server, make(server.url) as client:
         messages = client.follow_messages(task_id="t")
         message = next(messages)
         messages.close()
-        assert server.requests[0].query == {"after": ["now"], "task_id": ["t"]}
+        asked, opened = server.requests
+        assert asked.query == {"after": ["now"]}
+        assert opened.query == {"after": ["6"], "task_id": ["t"]}
     assert (message.event, message.read(Message).body) == ("message", "hello")
 
 
@@ -241,8 +251,118 @@ def test_attempts_slow_down_and_start_over_after_a_success() -> None:
     hung_up = [following.broke(None, now=0) for _ in range(6)]
     list(following.feed(b"retry: 200\n" + FRAMES[0]))
     refused = [following.broke(ApiError("x", "x", 503), now=0) for _ in range(2)]
-    for pause, middle in zip(hung_up + refused, [1, 2, 4, 8, 15, 15, 0.2, 0.4], strict=True):
-        assert 0.74 * middle < pause < 1.26 * middle
+    for pause, least in zip(hung_up + refused, [1, 2, 4, 8, 15, 15, 0.2, 0.4], strict=True):
+        assert least <= pause <= 1.5 * least
+
+
+def test_a_server_that_asks_for_a_long_pause_gets_it() -> None:
+    following = of_run("r")
+    list(following.feed(b"retry: 60000\n" + FRAMES[0]))
+    assert all(60 <= following.broke(None, now=0) <= 90 for _ in range(3))
+
+
+def test_no_pause_is_too_short_whatever_the_server_asks_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(backoff, "LEAST_S", 0.1)
+    following = of_run("r")
+    list(following.feed(b"retry: 0\n" + FRAMES[0]))
+    assert following.broke(None, now=0) >= 0.1
+
+
+def test_a_retry_that_nobody_could_wait_for_is_passed_over() -> None:
+    following = of_run("r")
+    list(following.feed(b"retry: " + b"9" * 5000 + b"\n" + FRAMES[0]))
+    assert following.broke(None, now=0) <= 1.5
+
+
+def test_a_server_that_says_nothing_but_comments_wears_out_patience() -> None:
+    following = of_run("r", patience_s=60)
+    pauses = []
+    for _ in range(3):
+        list(following.feed(b": hi\n\n"))
+        pauses.append(following.broke(None, now=0))
+    assert pauses[-1] >= 4
+    list(following.feed(b"event: heartbeat\ndata: {}\n\n"))
+    assert following.broke(None, now=59) <= 1.5
+    with pytest.raises(NoServer, match="hanging up"):
+        following.broke(None, now=120)
+
+
+def test_what_was_good_before_a_bad_frame_is_given_and_the_cursor_stays_with_it() -> None:
+    following = of_run("r")
+    had: list[StreamEvent] = []
+    pieces = following.feed(FRAMES[0] + b"event: log\ndata: 3\nid: 2\n\n")
+    with pytest.raises(ApiError, match="not a runcast server"):
+        had.extend(chain.from_iterable(pieces))
+    assert numbers(had) == [1]
+    assert following.last_id == "1"
+
+
+@either
+def test_a_stream_that_something_compresses_is_refused(make: Make) -> None:
+    def script(_: Request) -> bytes:
+        head, _, body = stream(FRAMES[0]).partition(b"\r\n\r\n")
+        return head + b"\r\ncontent-encoding: gzip\r\n\r\n" + gzip.compress(body)
+
+    with ScriptedServer(script) as server:
+        with pytest.raises(ClientError, match="gzip") as caught:
+            follow(make, server.url)
+        assert caught.value.code == "compressed"
+        assert len(server.requests) == 1
+
+
+PAGE = b"HTTP/1.1 %d X\r\ncontent-type: text/html\r\nconnection: close\r\n\r\n<p>Sorry"
+TOO_MANY = answer(429, {"error": {"code": "too_many_clients", "message": "no"}})
+IN_THE_MIDDLE = {
+    "404 of a proxy": PAGE % 404,
+    "403 of a proxy": PAGE % 403,
+    "302 of a portal": PAGE % 302,
+    "200 of a portal": PAGE % 200,
+    "408": answer(408),
+    "429": TOO_MANY,
+    "502": PAGE % 502,
+}
+
+
+@either
+@pytest.mark.parametrize("between", IN_THE_MIDDLE.values(), ids=IN_THE_MIDDLE.keys())
+def test_what_passes_does_not_end_a_following(make: Make, between: bytes) -> None:
+    def script(request: Request) -> bytes:
+        if request.number == 0:
+            return stream(SOON + FRAMES[0])
+        return between if request.number == 1 else rest(request)
+
+    with ScriptedServer(script) as server:
+        assert numbers(follow(make, server.url)) == list(range(1, LAST + 2))
+
+
+@either
+def test_a_run_that_is_removed_meanwhile_ends_the_following(make: Make) -> None:
+    gone = answer(404, {"error": {"code": "not_found", "message": "no run r"}})
+    with (
+        ScriptedServer(lambda it: gone if it.number else stream(SOON + FRAMES[0])) as server,
+        pytest.raises(NotFound),
+    ):
+        follow(make, server.url)
+
+
+@either
+@pytest.mark.parametrize("method", ["follow_all", "follow_messages"])
+def test_what_comes_between_two_connections_of_which_the_first_said_no_event_is_not_lost(
+    make: Make, method: str
+) -> None:
+    def script(request: Request) -> bytes:
+        if not request.number:
+            return answer(200, {"positions": {"head": 7}, "next_after": 7})
+        return stream(SOON + (frame(8) if request.number > 1 else b": hb\n"))
+
+    with ScriptedServer(script) as server, make(server.url) as client:
+        events = getattr(client, method)()
+        assert next(events).id == 8
+        events.close()
+        _, *opened = server.requests
+        assert [request.query["after"] for request in opened] == [["7"]] * 2
 
 
 def test_patience_begins_when_the_server_is_gone_and_starts_over_when_it_is_back() -> None:
@@ -257,5 +377,6 @@ def test_patience_begins_when_the_server_is_gone_and_starts_over_when_it_is_back
 
 def test_what_the_client_did_wrong_is_not_tried_again() -> None:
     following = of_messages()
+    following.opened(200, {"content-type": "text/event-stream"})
     with pytest.raises(ApiError):
         following.broke(ApiError("x", "x", 404), now=0)

@@ -14,7 +14,7 @@ from tests.support.runs import child, submit, wait_ended
 from tests.support.server import Server, free_port
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.needs("nginx")
+pytestmark = [pytest.mark.needs("nginx"), pytest.mark.usefixtures("quick_retries")]
 
 CONFIG = """
 daemon off;

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from runcast.client import Client, Conflict, NotFound, types, workspace_id
-from runcast.client.errors import BadRequest
+from runcast.client import BadRequest, Client, Conflict, NotFound, types, workspace_id
 from tests.client.both import CLIENTS
 from tests.support.server import Server
 
@@ -167,8 +166,8 @@ def test_envelopes_are_posted(client: Client) -> None:
         "timestamp": "2026-11-21T08:57:30Z",
         "payload": {"content": "hm"},
     }
-    assert client.post(envelope) == 1
-    assert client.post([envelope, {**envelope, "sequenceNumber": 2}]) == 2
+    assert client.post_envelopes(envelope) == 1
+    assert client.post_envelopes([envelope, {**envelope, "sequenceNumber": 2}]) == 2
 
 
 def test_all_runs_of_a_workspace_are_followed(client: Client, tmp_path: Path) -> None:

@@ -78,4 +78,4 @@ def test_an_outbox_cannot_be_begun_on_a_full_disk_but_afterwards(disk: Path) -> 
                     outbox.submit("no room")
                 assert caught.value.code == "outbox_storage"
         outbox.submit("room again")
-        assert outbox.waiting == 1
+        assert outbox.waiting() == 1

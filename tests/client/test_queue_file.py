@@ -13,7 +13,13 @@ from uuid import uuid4
 
 import pytest
 
-from runcast.client.queue_file import OutboxDamaged, OutboxError, OutboxFull, QueueFile
+from runcast.client.queue_file import (
+    NoOutbox,
+    OutboxDamaged,
+    OutboxError,
+    OutboxFull,
+    QueueFile,
+)
 from runcast.client.queue_folder import set_aside, set_aside_before
 from runcast.client.queue_rows import KEY_LIFE_S, Item, Request
 
@@ -50,18 +56,40 @@ def keep(queue: QueueFile, *requests: Request, now: int = NOW) -> list[int]:
 
 def drain(queue: QueueFile, now: int = NOW) -> list[bytes]:
     sent = []
-    while (found := queue.first(SERVER, LAST, now)) is not None:
-        item, first = found
+    arrived = None
+    while (found := queue.take(SERVER, LAST, now, arrived)) is not None:
+        arrived, first = found
         sent.append(first.body)
-        queue.forget(item)
     return sent
 
 
-def forget_first(queue: QueueFile, last: int = LAST) -> bytes:
-    found = queue.first(SERVER, last, NOW)
+def take(queue: QueueFile, last: int = LAST, now: int = NOW) -> tuple[Item, Request]:
+    found = queue.take(SERVER, last, now)
     assert found is not None
-    queue.forget(found[0])
-    return found[1].body
+    return found
+
+
+def forget_first(queue: QueueFile, last: int = LAST) -> bytes:
+    item, first = take(queue, last)
+    queue.forget(item)
+    return first.body
+
+
+def refuse_first(queue: QueueFile, said: str = "no") -> None:
+    queue.refuse(take(queue)[0], said)
+
+
+def refuse_unknown(queue: QueueFile) -> list[bytes]:
+    """Refuse all that waits of processes which the server does not know; return the rest."""
+    sent = []
+    while (found := queue.take(SERVER, LAST, NOW)) is not None:
+        item, first = found
+        if item.kind in ("submit", "message"):
+            sent.append(first.body)
+            queue.forget(item)
+        else:
+            queue.refuse_unknown(item, "there is none (not_found)")
+    return sent
 
 
 def states(queue: QueueFile, now: int = NOW) -> list[tuple[int, str]]:
@@ -91,7 +119,7 @@ def test_what_is_for_another_server_stays(queue: QueueFile) -> None:
 def test_later_items_than_asked_for_stay(queue: QueueFile) -> None:
     keep(queue, request(), request(body=b"later"))
     assert forget_first(queue, last=1) == b"{}"
-    assert queue.first(SERVER, 1, NOW) is None
+    assert queue.take(SERVER, 1, NOW) is None
 
 
 def test_only_its_owner_can_read_the_file_or_look_into_its_folder(queue: QueueFile) -> None:
@@ -133,110 +161,223 @@ def test_too_many_bytes_are_refused_and_nothing_is_dropped(tmp_path: Path) -> No
 
 def test_what_was_set_aside_counts_as_kept(tmp_path: Path) -> None:
     queue = new_queue(tmp_path / "outbox.db", max_items=1)
-    queue.refuse(keep(queue, request())[0], "no")
+    keep(queue, request())
+    refuse_first(queue)
     with pytest.raises(OutboxFull):
         keep(queue, request())
 
 
-def test_an_item_older_than_its_keys_life_is_set_aside_and_never_sent(queue: QueueFile) -> None:
+def test_what_was_tried_longer_ago_than_its_keys_life_is_set_aside(queue: QueueFile) -> None:
     keep(queue, request(body=b"old"))
+    take(queue)
     later = NOW + (KEY_LIFE_S + 1) * SECOND
     keep(queue, request(body=b"new"), now=later)
     assert drain(queue, later) == [b"new"]
-    assert states(queue) == [(1, "expired")]
+    assert states(queue, later) == [(1, "expired")]
     assert queue.waiting(SERVER) == (0, 0)
-
-
-def test_a_list_tells_what_has_expired_before_anything_is_sent(queue: QueueFile) -> None:
-    keep(queue, request())
-    assert states(queue, NOW + KEY_LIFE_S * SECOND) == [(1, "waiting")]
-    assert states(queue, NOW + (KEY_LIFE_S + 1) * SECOND) == [(1, "expired")]
     # A clock that is set back does not bring a dead key to life.
-    assert drain(queue, NOW) == []
+    assert states(queue) == [(1, "expired")]
+    assert drain(queue) == []
 
 
-def test_an_item_from_the_future_has_no_age_and_is_not_sent(queue: QueueFile) -> None:
-    keep(queue, request(), now=NOW + 3600 * SECOND)
+def test_what_was_never_tried_is_sent_however_old_it_is(queue: QueueFile) -> None:
+    keep(queue, request(body=b"kept for a year"))
+    later = NOW + 365 * 24 * 3600 * SECOND
+    assert states(queue, later) == [(1, "waiting")]
+    assert drain(queue, later) == [b"kept for a year"]
+
+
+def test_what_was_never_tried_is_sent_wherever_the_clock_goes(queue: QueueFile) -> None:
+    keep(queue, request(body=b"of the future"), now=NOW + 3600 * SECOND)
+    assert drain(queue) == [b"of the future"]
+
+
+def test_the_life_of_a_key_begins_with_the_first_attempt_and_no_later_one(
+    queue: QueueFile,
+) -> None:
+    keep(queue, request())
+    for hours in (0, 12, 23):
+        assert take(queue, now=NOW + hours * 3600 * SECOND)[0].number == 1
+    assert queue.take(SERVER, LAST, NOW + (KEY_LIFE_S + 1) * SECOND) is None
+
+
+def test_what_was_tried_in_the_future_has_no_age_and_is_not_sent(queue: QueueFile) -> None:
+    keep(queue, request())
+    take(queue, now=NOW + 3600 * SECOND)
     assert drain(queue) == []
     assert states(queue) == [(1, "expired")]
 
 
-def test_what_follows_a_refused_submit_is_set_aside_with_it(queue: QueueFile) -> None:
-    keep(
-        queue, request("submit"), request(), request("submit", "q"), request(body=b"q", process="q")
-    )
-    queue.refuse(1, "no such workspace (bad_request)")
+def test_a_list_tells_what_has_expired_and_changes_nothing(queue: QueueFile) -> None:
+    keep(queue, request())
+    take(queue)
+    before = queue.path.read_bytes()
+    assert states(queue, NOW + KEY_LIFE_S * SECOND) == [(1, "waiting")]
+    assert states(queue, NOW + (KEY_LIFE_S + 1) * SECOND) == [(1, "expired")]
+    assert states(queue, NOW - 3600 * SECOND) == [(1, "expired")]
+    assert queue.path.read_bytes() == before
+    assert drain(queue) == [b"{}"]
+
+
+def test_what_a_list_calls_expired_can_be_retried(queue: QueueFile) -> None:
+    keep(queue, request())
+    take(queue)
+    later = NOW + (KEY_LIFE_S + 1) * SECOND
+    assert queue.retry([1], later, lambda: "another") == 1
+    assert drain(queue, later) == [b"{}"]
+
+
+def test_what_follows_a_refused_submit_is_sent(queue: QueueFile) -> None:
+    keep(queue, request("submit"), request(body=b"of a process that the server may know"))
+    refuse_first(queue, "a run with the id p exists (id_taken)")
+    assert drain(queue) == [b"of a process that the server may know"]
+
+
+def test_what_is_of_no_known_process_belongs_to_the_submit_that_was_set_aside(
+    queue: QueueFile,
+) -> None:
+    of_another = [request("submit", "q"), request(process="r")]
+    keep(queue, request("submit"), request(), *of_another)
+    refuse_first(queue, "no such workspace (bad_request)")
     keep(queue, request("update"))
-    assert drain(queue) == [b"{}", b"q"]
+    assert refuse_unknown(queue) == [b"{}"]
+    unknown = "there is none (not_found)"
+    because = f"{unknown}; the submit of its process, item 1, was set aside"
     assert [(item.number, item.state, item.because, item.said) for item in queue.items(NOW)] == [
         (1, "refused", None, "no such workspace (bad_request)"),
-        (2, "refused", 1, "the submit of its process, item 1, was set aside"),
-        (5, "refused", 1, "the submit of its process, item 1, was set aside"),
+        (2, "refused", 1, because),
+        (4, "refused", None, unknown),
+        (5, "refused", 1, because),
     ]
 
 
-def test_what_follows_anything_else_that_was_refused_is_sent(queue: QueueFile) -> None:
+def test_what_is_refused_for_another_reason_belongs_to_nothing(queue: QueueFile) -> None:
     keep(queue, request("submit"), request("update"), request(body=b"after"))
-    forget_first(queue)
-    queue.refuse(2, "no")
+    refuse_first(queue)
+    refuse_first(queue)
     assert drain(queue) == [b"after"]
+    assert [item.because for item in queue.items(NOW)] == [None, None]
 
 
-def test_a_second_submit_of_the_process_makes_up_for_the_first(queue: QueueFile) -> None:
-    again = [request("submit", body=b"again"), request(body=b"of the second")]
-    keep(queue, request("submit"), request(), *again)
-    queue.refuse(1, "no")
-    assert drain(queue) == [b"again", b"of the second"]
-    keep(queue, request(body=b"later"))
-    assert drain(queue) == [b"later"]
-    assert states(queue) == [(1, "refused"), (2, "refused")]
-    assert queue.drop(1) == 2
-
-
-def test_messages_belong_to_no_process_and_are_sent(queue: QueueFile) -> None:
-    keep(queue, request("submit"), request("message", None, b"hello"))
-    queue.refuse(1, "no")
-    assert drain(queue) == [b"hello"]
+def test_messages_belong_to_no_process(queue: QueueFile) -> None:
+    keep(queue, request("submit"), request("message", None))
+    refuse_first(queue)
+    queue.refuse_unknown(take(queue)[0], "no such parent (not_found)")
+    assert queue.items(NOW)[1].because is None
 
 
 def test_a_retry_brings_back_what_belongs_together_in_its_order(queue: QueueFile) -> None:
     keep(queue, request("submit", body=b"1"), request(body=b"2"), request("message", None, b"3"))
-    queue.refuse(1, "no")
-    assert drain(queue) == [b"3"]
+    refuse_first(queue)
+    assert refuse_unknown(queue) == [b"3"]
     keep(queue, request("message", None, b"4"))
     later = NOW + (KEY_LIFE_S + 1) * SECOND
-    assert queue.retry(1, later, lambda: str(uuid4())) == 2
-    assert queue.retry(1, later, lambda: str(uuid4())) == 0
-    assert drain(queue, later) == [b"1", b"2"]
+    assert queue.retry([1], later, lambda: str(uuid4())) == 2
+    assert drain(queue, later) == [b"1", b"2", b"4"]
 
 
-def test_a_retry_gives_a_new_key(queue: QueueFile) -> None:
+def test_a_retry_gives_a_new_key_and_a_new_life(queue: QueueFile) -> None:
     first = request()
     keep(queue, first)
-    queue.refuse(1, "no")
-    queue.retry(1, NOW, lambda: "another")
-    found = queue.first(SERVER, LAST, NOW)
-    assert found is not None
-    assert (found[1].key, found[1].body) == ("another", first.body)
+    refuse_first(queue)
+    later = NOW + (KEY_LIFE_S + 1) * SECOND
+    queue.retry([1], later, lambda: "another")
+    [item] = queue.items(later)
+    assert (item.kept_at, item.tried_at) == (later, None)
+    found = take(queue, now=later)[1]
+    assert (found.key, found.body) == ("another", first.body)
 
 
 def test_dropping_a_submit_drops_what_was_set_aside_because_of_it(queue: QueueFile) -> None:
     keep(queue, request("submit"), request(), request("message", None))
-    queue.refuse(1, "no")
-    drain(queue)
-    assert queue.drop(1) == 2
-    assert queue.drop(1) == 0
+    refuse_first(queue)
+    refuse_unknown(queue)
+    assert queue.drop([1]) == 2
     assert queue.items(NOW) == []
 
 
+def test_a_submit_can_be_dropped_alone(queue: QueueFile) -> None:
+    keep(queue, request("submit"), request(body=b"kept"))
+    refuse_first(queue)
+    refuse_unknown(queue)
+    assert queue.drop_alone([1]) == 1
+    assert states(queue) == [(2, "refused")]
+    assert queue.retry([2], NOW, lambda: "another") == 1
+    assert drain(queue) == [b"kept"]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "dropped"), [([1, 2], 2), ([2, 1], 2), ([1, 1], 2), ([2], 1), ([2, 2, 3], 2)]
+)
+def test_several_can_be_dropped_and_retried_at_once_in_any_order(
+    queue: QueueFile, numbers: list[int], dropped: int
+) -> None:
+    keep(queue, request("submit"), request(), request("submit", "q"))
+    refuse_first(queue)
+    queue.refuse_unknown(take(queue)[0], "no")
+    refuse_first(queue)
+    assert queue.retry(numbers, NOW, lambda: "another") == dropped
+    assert queue.waiting(SERVER)[0] == dropped
+    keep(queue, request("submit", "r"))
+    assert queue.drop([*numbers, 4]) == len({*numbers, 4})
+
+
+@pytest.mark.parametrize("numbers", [[3], [1, 3], [3, 1], [1, 2, 3]])
+def test_all_or_nothing_is_dropped_and_retried(queue: QueueFile, numbers: list[int]) -> None:
+    keep(queue, request("submit"), request("submit", "q"))
+    refuse_first(queue)
+    refuse_first(queue)
+    before = queue.items(NOW)
+    changes: list[Callable[[], int]] = [
+        lambda: queue.drop(numbers),
+        lambda: queue.drop_alone(numbers),
+        lambda: queue.retry(numbers, NOW, lambda: "another"),
+    ]
+    for change in changes:
+        with pytest.raises(OutboxError, match="item 3") as caught:
+            change()
+        assert caught.value.code == "no_item"
+    assert queue.items(NOW) == before
+
+
+def test_what_waits_cannot_be_retried(queue: QueueFile) -> None:
+    keep(queue, request())
+    with pytest.raises(OutboxError, match="nothing was set aside as item 1"):
+        queue.retry([1], NOW, lambda: "another")
+
+
 def test_only_one_at_a_time_has_the_turn_to_send(queue: QueueFile) -> None:
+    keep(queue, request())
     with queue.turn_to_send() as first, new_queue(queue.path).turn_to_send() as second:
         assert (first, second) == (True, False)
     with queue.turn_to_send() as third:
         assert third
 
 
+def test_a_forked_child_does_not_keep_the_turn(queue: QueueFile) -> None:
+    program = (
+        "import os, sys, time; from pathlib import Path\n"
+        "from runcast.client.queue_file import QueueFile\n"
+        f"queue = QueueFile(Path({str(queue.path)!r}), 1, 1)\n"
+        "with queue.turn_to_send() as first:\n"
+        "    child = os.fork()\n"
+        "    if not child:\n"
+        "        sys.stdin.read(); os._exit(0)\n"
+        "with queue.turn_to_send() as second:\n"
+        "    print(first, second)\n"
+        "sys.stdin.read(); os.waitpid(child, 0)"
+    )
+    keep(queue, request())
+    pipe = subprocess.PIPE
+    child = subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "True True\n"
+    child.communicate()
+    assert child.returncode == 0
+
+
 def test_the_turn_ends_with_a_process_that_is_killed(queue: QueueFile) -> None:
+    keep(queue, request())
     program = (
         "import sys, time; from pathlib import Path\n"
         "from runcast.client.queue_file import QueueFile\n"
@@ -265,7 +406,7 @@ def test_threads_that_keep_at_once_lose_nothing(queue: QueueFile) -> None:
     for thread in threads:
         thread.join()
     by_process: dict[str | None, list[bytes]] = {}
-    while (found := queue.first(SERVER, LAST, NOW)) is not None:
+    while (found := queue.take(SERVER, LAST, NOW)) is not None:
         by_process.setdefault(found[0].process, []).append(found[1].body)
         queue.forget(found[0])
     assert by_process == {name: [b"%d" % number for number in range(25)] for name in "abcd"}
@@ -281,9 +422,6 @@ def listed(queue: QueueFile) -> list[Path]:
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda data: b"",
-        lambda data: b"\0" * len(data),
-        lambda data: b"nonsense" * 1000,
         lambda data: data[: len(data) // 2],
         lambda data: data[:4096] + os.urandom(len(data) - 4096),
         lambda data: data.replace(b"items", b"itens"),
@@ -292,7 +430,7 @@ def listed(queue: QueueFile) -> list[Path]:
         lambda data: data.replace(b"waiting", b"wailing").replace(b"wailing", b"waiting", 1),
         lambda data: data.replace(SERVER.encode(), b"\xff" * len(SERVER)),
     ],
-    ids=["empty", "zeroed", "text", "half", "random", "table", "body", "state", "encoding"],
+    ids=["half", "random", "table", "body", "state", "encoding"],
 )
 def test_a_damaged_file_is_set_aside_and_nothing_of_it_is_sent(
     queue: QueueFile, damage: Callable[[bytes], bytes]
@@ -310,7 +448,7 @@ def test_a_damaged_file_is_set_aside_and_nothing_of_it_is_sent(
         with pytest.raises(OutboxDamaged) as again:
             call()
         assert again.value.aside == aside
-    queue.renew()
+    assert queue.renew() == aside
     assert keep(queue, request()) == [1]
     assert listed(queue) == [queue.path, aside]
 
@@ -337,9 +475,8 @@ def test_whatever_bytes_change_nothing_else_is_sent_than_what_was_kept(queue: Qu
 
 
 def test_renewing_leaves_a_whole_file_as_it_is(queue: QueueFile) -> None:
-    queue.renew()
     keep(queue, request(body=b"kept"))
-    queue.renew()
+    assert queue.renew() is None
     assert drain(queue) == [b"kept"]
 
 
@@ -359,17 +496,85 @@ def test_a_journal_goes_with_its_damaged_file(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == [aside, Path(f"{aside}-journal")]
 
 
-def test_the_database_of_another_program_is_left_alone(queue: QueueFile) -> None:
-    queue.path.parent.mkdir()
-    db = sqlite3.connect(queue.path)
+def foreign_database(path: Path, pragma: str = "application_id = 7") -> bytes:
+    db = sqlite3.connect(path)
+    db.execute(f"PRAGMA {pragma}")
     db.execute("CREATE TABLE notes (text)")
     db.close()
+    return path.read_bytes()
+
+
+def outbox_of_another_version(path: Path) -> None:
+    keep(new_queue(path), request())
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 7")
+    db.close()
+
+
+FOREIGN: dict[str, Callable[[Path], object]] = {
+    "empty": lambda path: path.touch(),
+    "text": lambda path: path.write_text("my thesis" * 500),
+    "zeroes": lambda path: path.write_bytes(bytes(8192)),
+    "database": foreign_database,
+    "nobody's database": lambda path: foreign_database(path, "cache_size = 7"),
+    "version": outbox_of_another_version,
+}
+
+
+@pytest.mark.parametrize("make", FOREIGN.values(), ids=FOREIGN.keys())
+def test_what_is_no_outbox_is_left_alone_until_it_is_to_be_renewed(
+    tmp_path: Path, make: Callable[[Path], object]
+) -> None:
+    queue = new_queue(tmp_path / "notes.txt")
+    make(queue.path)
     before = queue.path.read_bytes()
-    with pytest.raises(OutboxError, match="another program") as caught:
-        keep(queue, request())
+    for call in (lambda: keep(queue, request()), lambda: queue.items(NOW), queue.check):
+        with pytest.raises(NoOutbox, match=f"renew --file {queue.path}") as caught:
+            call()
+        assert caught.value.code == "outbox_storage"
+    assert (listed(queue), queue.path.read_bytes()) == ([queue.path], before)
+    aside = queue.renew()
+    assert aside is not None
+    assert aside.read_bytes() == before
+    assert keep(queue, request()) == [1]
+
+
+def test_only_keeping_begins_a_file(queue: QueueFile) -> None:
+    assert queue.items(NOW) == []
+    assert queue.waiting(SERVER) == (0, 0)
+    assert queue.take(SERVER, LAST, NOW) is None
+    assert queue.renew() is None
+    queue.check()
+    for change in (queue.drop, queue.drop_alone):
+        with pytest.raises(OutboxError, match="there is no item 1"):
+            change([1])
+    assert not queue.path.parent.exists()
+
+
+def test_looking_changes_nothing_of_the_file(queue: QueueFile) -> None:
+    keep(queue, request())
+    before = queue.path.stat()
+    queue.items(NOW)
+    queue.waiting(SERVER)
+    queue.check()
+    after = queue.path.stat()
+    assert (after.st_ctime_ns, after.st_mtime_ns) == (before.st_ctime_ns, before.st_mtime_ns)
+
+
+def test_a_file_with_two_names_is_one_outbox(queue: QueueFile, tmp_path: Path) -> None:
+    keep(queue, request())
+    (tmp_path / "link.db").symlink_to(queue.path)
+    linked = new_queue(tmp_path / "link.db")
+    keep(linked, request(body=b"by another name"))
+    with queue.turn_to_send() as first, linked.turn_to_send() as second:
+        assert (first, second) == (True, False)
+    assert drain(queue) == [b"{}", b"by another name"]
+
+
+def test_what_is_no_path_is_said() -> None:
+    with pytest.raises(OutboxError, match="is no path") as caught:
+        new_queue(Path("a\0b"))
     assert caught.value.code == "outbox_storage"
-    queue_files = listed(queue)
-    assert (queue_files, queue.path.read_bytes()) == ([queue.path], before)
 
 
 def test_a_place_that_cannot_hold_a_file_is_said(tmp_path: Path) -> None:
@@ -390,6 +595,7 @@ def test_an_item_says_what_it_is(queue: QueueFile) -> None:
         kind="submit",
         process="p",
         kept_at=NOW,
+        tried_at=None,
         size=item.size,
         because=None,
         said="",

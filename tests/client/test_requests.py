@@ -1,45 +1,30 @@
 """What the clients ask for, byte for byte, and how they say that something went wrong."""
 
 import inspect
-import subprocess
-import sys
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from runcast.client import (
     ApiError,
     AsyncClient,
+    BadRequest,
     Client,
     ClientError,
     Conflict,
     NoServer,
+    NotFound,
     calls,
-    workspace_id,
 )
 from runcast.client.types import Run
 from tests.client.both import Make, either
-from tests.client.scripted import Request, ScriptedServer, answer, run
+from tests.client.scripted import PROCESS, Request, ScriptedServer, answer, asked, run
 from tests.support.server import free_port
 
 RUN = run(id="a", something="that this version does not know")
-PROCESS = {
-    "id": "p",
-    "type": "command",
-    "promptPreview": "x",
-    "status": "running",
-    "startTime": "2026-11-21T08:57:30.123Z",
-    "workspaceId": "default",
-}
-WORKSPACE = {"id": "w", "name": "w", "rootPath": "/w", "color": "red"}
-
-
-def asked(request: Request) -> tuple[str, str, Any]:
-    return request.method, request.path, msgspec.json.decode(request.body or b"null")
 
 
 def public(kind: type) -> dict[str, Any]:
@@ -72,11 +57,18 @@ def test_a_run_is_submitted_as_json(make: Make) -> None:
 
 
 @either
-def test_an_id_cannot_leave_its_place_in_the_path(make: Make) -> None:
-    with ScriptedServer(lambda _: answer(200, {"run": RUN})) as server, make(server.url) as client:
-        client.get("../../x?y=1#z", wait_s=2)
-        assert server.requests[0].path == "/api/v1/runs/..%2F..%2Fx%3Fy%3D1%23z"
-        assert server.requests[0].query == {"wait_s": ["2"]}
+@pytest.mark.parametrize(
+    "id", ["", ".", "..", "a/b", "../../x?y=1#z", "ü", "a b", "\ud800", "x" * 129]
+)
+def test_what_cannot_be_an_id_is_refused_before_anything_is_sent(make: Make, id: str) -> None:
+    with ScriptedServer(lambda _: answer(204)) as server, make(server.url) as client:
+        for ask in (client.get, client.delete, client.remove, client.output, client.wait):
+            with pytest.raises(BadRequest) as caught:
+                ask(id)
+            assert caught.value.code == "bad_id"
+        with pytest.raises(BadRequest):
+            list(client.follow(id))
+        assert server.requests == []
 
 
 @either
@@ -122,9 +114,36 @@ def test_waiting_asks_again_until_the_end_or_its_time(make: Make) -> None:
 
     with ScriptedServer(script) as server, make(server.url) as client:
         assert client.wait("a").ended_at is not None
-        assert [request.query["wait_s"] for request in server.requests] == [["60.0"]] * 3
+        waits = [request.query.get("wait_s") for request in server.requests]
+        assert waits == [None, ["60.0"], ["60.0"]]
         assert client.wait("a", timeout_s=0).ended_at is None
         assert len(server.requests) == 4
+
+
+@either
+@pytest.mark.parametrize("failure", [b"", answer(503), answer(404)], ids=["cut", "503", "proxy"])
+def test_waiting_outlasts_an_outage_of_the_server(make: Make, failure: bytes) -> None:
+    def script(request: Request) -> bytes:
+        if request.number == 1:
+            return failure
+        ended = {"ended_at": "2026-11-21T08:57:31Z"} if request.number == 2 else {}
+        return answer(200, {"run": RUN | ended})
+
+    with ScriptedServer(script) as server, make(server.url) as client:
+        assert client.wait("a", timeout_s=30).ended_at is not None
+
+
+@either
+def test_waiting_for_what_is_not_there_ends_at_once(make: Make) -> None:
+    gone = answer(404, {"error": {"code": "not_found", "message": "no run a"}})
+    with (
+        ScriptedServer(lambda it: gone if it.number else answer(200, {"run": RUN})) as server,
+        make(server.url) as client,
+        pytest.raises(NotFound),
+    ):
+        client.wait("a")
+    with make(f"http://127.0.0.1:{free_port()}") as client, pytest.raises(NoServer):
+        client.wait("a")
 
 
 @either
@@ -146,68 +165,19 @@ def test_input_and_answers_are_sent_to_their_places(make: Make) -> None:
     ]
 
 
-def of_workspaces(request: Request) -> bytes:
-    bodies = {
-        "/api/workspaces": WORKSPACE,
-        "/api/processes": PROCESS,
-        "/api/v1/runs": {"run": RUN},
-        "/api/v1/messages": {"msg_id": "m", "timestamp": "2026-11-21T08:57:30Z"},
-        "/api/v1/envelopes": {"accepted": 1},
-    }
-    return answer(201, bodies[request.path])
-
-
 @either
-def test_a_workspace_is_registered_once_before_the_first_item(make: Make, tmp_path: Path) -> None:
-    began = datetime(2026, 11, 21, 8, 57, 30, tzinfo=UTC)
-    with ScriptedServer(of_workspaces) as server, make(server.url, workspace=tmp_path) as client:
-        assert client.submit("Fix it", start_time=began, full_prompt="Fix it all").id == "p"
-        client.submit("Another", start_time=began)
-        registration, *items = server.requests
-    id = workspace_id(tmp_path)
-    place = {"id": id, "name": tmp_path.name, "rootPath": str(tmp_path)}
-    assert asked(registration) == ("POST", "/api/workspaces", place)
-    assert [item.headers["x-workspace-id"] for item in items] == [id, id]
-    assert asked(items[0]) == (
-        "POST",
-        "/api/processes",
-        {
-            "promptPreview": "Fix it",
-            "fullPrompt": "Fix it all",
-            "status": "running",
-            "startTime": "2026-11-21T08:57:30Z",
-        },
-    )
-
-
-@either
-def test_everything_that_is_made_says_its_workspace_where_it_is_looked_for(
-    make: Make, tmp_path: Path
-) -> None:
-    id = workspace_id(tmp_path)
-    with ScriptedServer(of_workspaces) as server, make(server.url, workspace=tmp_path) as client:
-        client.start(command=["true"])
-        client.start(command=["true"], workspace_id="mine")
-        client.post_message("hello")
-        client.post({"type": "thought"})
-        client.submit("x", workspace_id="mine")
-        _, *items = server.requests
-    bodies = [msgspec.json.decode(item.body) for item in items]
-    assert [body.get("workspace_id") for body in bodies] == [id, "mine", None, None, None]
-    assert bodies[2] == {"project_id": id, "body": "hello"}
-    assert bodies[4]["workspaceId"] == "mine"
-    headers = [item.headers.get("x-workspace-id") for item in items]
-    assert headers == [None, None, None, id, None]
-
-
-@either
-def test_without_a_workspace_none_is_registered_or_said(make: Make) -> None:
-    with ScriptedServer(of_workspaces) as server, make(server.url) as client:
-        client.submit("x")
-        client.start(command=["true"])
-        assert len(server.requests) == 2
-        assert "x-workspace-id" not in server.requests[0].headers
-        assert msgspec.json.decode(server.requests[1].body) == {"command": ["true"]}
+def test_what_cannot_be_sent_is_refused_before_it_is(make: Make) -> None:
+    with ScriptedServer(lambda _: answer(204)) as server, make(server.url) as client:
+        for ask in (
+            lambda: client.emit_output("p", os.fsdecode(b"caf\xe9")),
+            lambda: client.search("\udce9"),
+            lambda: list(client.follow("r", grep="\udce9")),
+            lambda: calls.start(command=["true"]).under("ключ"),
+            lambda: calls.start(command=["true"]).under(""),
+        ):
+            with pytest.raises(BadRequest, match="cannot be sent"):
+                ask()
+        assert server.requests == []
 
 
 @either
@@ -224,11 +194,35 @@ def test_an_update_sends_what_has_changed_and_nothing_else(make: Make) -> None:
 
 
 @either
-@pytest.mark.parametrize("status", [204, 404])
-def test_to_remove_what_is_gone_is_well(make: Make, status: int) -> None:
-    with ScriptedServer(lambda _: answer(status)) as server, make(server.url) as client:
+@pytest.mark.parametrize("said", [answer(204), answer(404, {"error": "not_found: no run p"})])
+def test_to_remove_what_is_gone_is_well(make: Make, said: bytes) -> None:
+    with ScriptedServer(lambda _: said) as server, make(server.url) as client:
         client.remove("p")
         assert asked(server.requests[0]) == ("DELETE", "/api/processes/p", None)
+
+
+@either
+@pytest.mark.parametrize("status", [200, 302, 404])
+def test_what_something_else_says_is_no_success(make: Make, status: int) -> None:
+    head = f"HTTP/1.1 {status} X\r\ncontent-type: text/html\r\nconnection: close\r\n\r\n"
+    page = f"{head}<p>Please log in".encode()
+    with ScriptedServer(lambda _: page) as server, make(server.url) as client:
+        for ask in (client.remove, client.delete, client.output, client.get):
+            with pytest.raises(ApiError) as caught:
+                ask("p")
+            assert caught.value.code == ("http_404" if status == 404 else "not_runcast")
+            assert caught.value.retryable
+
+
+@either
+def test_an_answer_that_cannot_be_decoded_is_none(make: Make) -> None:
+    head = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n"
+    with (
+        ScriptedServer(lambda _: f"{head}hello".encode()) as server,
+        make(server.url) as client,
+        pytest.raises(NoServer, match="does not answer"),
+    ):
+        client.status()
 
 
 @either
@@ -303,6 +297,19 @@ def test_where_nobody_listens_there_is_no_server(make: Make) -> None:
 
 
 @either
+def test_why_a_server_cannot_be_connected_to_is_told(make: Make) -> None:
+    with ScriptedServer(lambda _: b"") as server:
+        url = server.url.replace("http:", "https:")
+        with make(url) as client, pytest.raises(NoServer, match=f"cannot connect to {url}: .*SSL"):
+            client.status()
+    with (
+        make("http://nowhere.invalid") as client,
+        pytest.raises(NoServer, match=r"cannot connect to http://nowhere\.invalid: "),
+    ):
+        client.status()
+
+
+@either
 def test_a_server_that_hangs_up_does_not_answer(make: Make) -> None:
     with (
         ScriptedServer(lambda _: b"") as server,
@@ -322,6 +329,9 @@ def test_a_server_that_hangs_up_does_not_answer(make: Make) -> None:
         "http://h:port",
         "http://[::1",
         "http://..",
+        "http://a b",
+        "http://h:99999",
+        "http://h:0",
     ],
 )
 def test_what_is_no_http_address_is_refused_before_anything_is_sent(url: str) -> None:
@@ -336,15 +346,3 @@ def test_a_slash_at_the_end_of_the_address_changes_nothing(make: Make) -> None:
         with make(server.url + "/") as client:
             assert client.tools() == []
         assert server.requests[0].path == "/api/v1/tools"
-
-
-def test_the_same_folder_has_the_same_id_by_every_path(tmp_path: Path) -> None:
-    (folder := tmp_path / "a").mkdir()
-    (link := tmp_path / "b").symlink_to(folder)
-    (other := tmp_path / "c").mkdir()
-    assert workspace_id(folder) == workspace_id(link) == workspace_id(f"{folder}/../a")
-    assert workspace_id(folder) != workspace_id(other)
-    # On another day, in another process.
-    program = f"from runcast.client import workspace_id; print(workspace_id({str(folder)!r}))"
-    again = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True)
-    assert again.stdout.decode() == workspace_id(folder) + "\n"

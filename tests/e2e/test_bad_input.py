@@ -42,7 +42,7 @@ REFUSED: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
         "/runs",
         {"json": {"command": ["ls"], "workspace_id": "nowhere"}},
         400,
-        "bad_request",
+        "unknown_workspace",
     ),
     "body of another type": ("POST", "/runs", {"content": "command=ls"}, 415, "not_json"),
     "other method": ("PUT", "/runs", {"json": {}}, 405, "method_not_allowed"),

@@ -64,7 +64,7 @@ def reporting(server: Server, file: Path, process_id: str) -> Iterator[Reporter]
 
 
 def drain(outbox: Outbox) -> None:
-    assert outbox.flush() > 0
+    outbox.flush()
     assert outbox.items() == []
 
 

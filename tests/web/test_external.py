@@ -379,4 +379,4 @@ async def test_stream_of_all_runs_can_be_that_of_one_workspace(
 
 async def test_stream_of_an_unknown_workspace_is_refused(api: httpx2.AsyncClient) -> None:
     answer = await api.get(f"{RUNS}/stream/all", params={"workspace": "nowhere"})
-    assert problem(answer) == (400, "bad_request")
+    assert problem(answer) == (400, "unknown_workspace")

@@ -145,7 +145,6 @@ REFUSED: list[tuple[Any, str]] = [
     ({**REPORT, "startTime": 1_795_251_450_123}, "startTime: "),
     ({**REPORT, "startTime": None}, "startTime: "),
     ({**REPORT, "endTime": ""}, "endTime: "),
-    ({**REPORT, "workspaceId": "none"}, "workspaceId: "),
     ({**REPORT, "workspaceId": 7}, "workspaceId: "),
     ({**REPORT, "id": "a/b"}, "id must be"),
     ({**REPORT, "id": 7}, "id: "),
@@ -202,8 +201,9 @@ async def test_the_header_names_the_workspace_if_the_body_does_not(
         body = REPORT if field is None else {**REPORT, "workspaceId": field}
         answer = await api.post(PROCESSES, json=body, headers=headers)
         assert (answer.status_code, answer.json()["workspaceId"]) == (201, expected)
-    unknown = await api.post(PROCESSES, json=REPORT, headers={"X-Workspace-Id": "none"})
-    assert (await refused(unknown, 400, "bad_request")).startswith("workspaceId: ")
+    for header, field in [({"X-Workspace-Id": "none"}, {}), ({}, {"workspaceId": "none"})]:
+        unknown = await api.post(PROCESSES, json={**REPORT, **field}, headers=header)
+        assert (await refused(unknown, 400, "unknown_workspace")).startswith("workspaceId: ")
     for name, count in [("a", 1), ("b", 2), ("default", 1), ("none", 0)]:
         page = (await api.get(PROCESSES, params={"workspace": name})).json()
         assert page["total"] == len(page["processes"]) == count

@@ -109,7 +109,7 @@ async def test_a_client_begins_where_it_says(live, ended, query, header, expecte
         (STREAM + "?types=logs", None, 400, "bad_request"),
         (STREAM + "?streams=stdin", None, 400, "bad_request"),
         (STREAM + "?format=xml", None, 400, "bad_request"),
-        (ALL + "?workspace=none", None, 400, "bad_request"),
+        (ALL + "?workspace=none", None, 400, "unknown_workspace"),
         (ALL + "?after=999", None, 410, "cursor_ahead"),
     ],
 )

@@ -55,6 +55,7 @@ async def test_the_watched_folders_are_listed_with_what_was_found(
     assert (logs.name, logs.root, logs.glob, logs.ingest) == ("logs", str(root), "*.log", "watched")
     assert (logs.format, logs.dialect, logs.workspace) == ("plain", "lines", "default")
     assert (logs.sources, logs.tailed, logs.ended, logs.not_ingested) == (1, 0, 0, 1)
+    assert (logs.left_alone, logs.older) == (0, 0)
     assert (logs.hints, logs.problem, logs.unreadable) == (True, None, 0)
     assert (gone.format, gone.dialect, gone.ingest) == ("plain", "claude", "always")
     assert (gone.sources, gone.hints) == (0, False)
@@ -119,7 +120,7 @@ async def test_a_running_one_can_be_deleted(api: httpx2.AsyncClient) -> None:
     await watched(api)
     assert (await api.delete(LOG)).status_code == 204
     logs = WatchList.model_validate((await api.get("/api/v1/watch")).json()).watch[0]
-    assert (logs.sources, logs.ended) == (1, 1)
+    assert (logs.sources, logs.ended, logs.left_alone) == (1, 0, 1)
 
 
 async def test_the_output_is_what_was_read(api: httpx2.AsyncClient, runtime: Runtime) -> None:

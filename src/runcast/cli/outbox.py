@@ -1,6 +1,8 @@
 """`runcast outbox`: what programs could not report yet, and what will never be taken."""
 
+import shlex
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,33 +43,38 @@ def _row(item: "Item", now: float) -> tuple[str, ...]:
 
 def _flush(outbox: "Outbox") -> None:
     click.echo(f"sent {_items(outbox.flush())}")
-    aside = sum(item.state != "waiting" for item in outbox.items())
-    if aside:
-        click.echo(f"{_items(aside)} set aside; see why with: {next_command('outbox')}", err=True)
-
-
-def _drop(outbox: "Outbox", numbers: tuple[int, ...]) -> None:
-    click.echo(f"dropped {_items(_each(outbox.drop, numbers, 'there is no item'))}")
-
-
-def _retry(outbox: "Outbox", numbers: tuple[int, ...]) -> None:
-    again = _each(outbox.retry, numbers, "nothing was set aside as item")
-    click.echo(f"{_items(again)} waiting again; send with: {next_command('outbox flush')}")
-
-
-def _each(change: Callable[[int], int], numbers: tuple[int, ...], complaint: str) -> int:
-    changed = 0
-    for number in numbers:
-        done = change(number)
-        if not done:
-            raise click.ClickException(f"{complaint} {number}")
-        changed += done
-    return changed
+    items = outbox.items()
+    others = Counter(item.server for item in items if item.state == "waiting")
+    for server, count in others.items():
+        click.echo(f"{_items(count)} waiting for {one_line(server)}", err=True)
+    here = outbox.server
+    if aside := sum(item.state != "waiting" and item.server == here for item in items):
+        raise click.ClickException(f"{_items(aside)} set aside; see why with: {_next('list')}")
 
 
 def _renew(outbox: "Outbox") -> None:
-    outbox.renew()
-    click.echo("the outbox is whole")
+    aside = outbox.renew()
+    click.echo("the outbox is whole" if aside is None else f"begun anew; the old file is {aside}")
+
+
+def _drop(outbox: "Outbox", numbers: tuple[int, ...]) -> None:
+    click.echo(f"dropped {_items(outbox.drop(*numbers))}")
+
+
+def _drop_alone(outbox: "Outbox", numbers: tuple[int, ...]) -> None:
+    click.echo(f"dropped {_items(outbox.drop_alone(*numbers))}")
+
+
+def _retry(outbox: "Outbox", numbers: tuple[int, ...]) -> None:
+    again = _items(outbox.retry(*numbers))
+    click.echo(f"{again} waiting again; send with: {_next('flush')}")
+
+
+def _next(action: str) -> str:
+    """Make the command line that does something else with the same file, for the same server."""
+    file = click.get_current_context().params["file"]
+    words = ["outbox", action, *([] if file is None else ["--file", str(file)])]
+    return next_command(shlex.join(words))
 
 
 def _items(count: int) -> str:
@@ -81,6 +88,7 @@ _OF_ALL: dict[str, Callable[["Outbox"], None]] = {
 }
 _OF_ITEMS: dict[str, Callable[["Outbox", tuple[int, ...]], None]] = {
     "drop": _drop,
+    "drop-alone": _drop_alone,
     "retry": _retry,
 }
 
@@ -98,9 +106,10 @@ def outbox(server: str, file: Path | None, action: str, numbers: tuple[int, ...]
     """Look after what programs keep while their server is away.
 
     `list` shows it in the order in which it will be sent. What is `refused` or has `expired` (it
-    is too old to be sent without the risk of being done twice) is not sent: `retry` lets it wait
-    again, `drop` removes it, both together with what depends on it. `flush` sends what waits for
-    the server. `renew` begins a new file after one that was damaged.
+    was tried so long ago that it could be done twice) is not sent: `retry` lets it wait again,
+    `drop` removes it, both together with what was set aside because of it; `drop-alone` leaves
+    that. `flush` sends what waits for the server, and fails if anything for it is set aside.
+    `renew` begins a new file in place of one that is damaged or no outbox.
     """
     from runcast.client.outbox import Outbox
     from runcast.client.sync import Client

@@ -4,7 +4,7 @@
     ├── NoServer           nothing answers, or it stopped answering
     ├── Gap                events that were asked for are no longer kept
     └── ApiError           the server refused; its code, message and details
-        ├── BadRequest         400; what was asked cannot be understood
+        ├── BadRequest         400; what was asked cannot be understood, or not even be sent
         ├── Forbidden          401, 403
         ├── NotFound           404
         ├── Conflict           409; understood, but not in this state
@@ -16,7 +16,11 @@
 `code` is what programs compare: the server's codes are in the reference.
 """
 
+import copyreg
 from typing import Any
+
+# Of what a server says, what may be otherwise a moment later.
+_PASSING = frozenset({408, 425, 429})
 
 
 class ClientError(Exception):
@@ -27,12 +31,26 @@ class ClientError(Exception):
         self.code = code
         self.message = message
 
+    @property
+    def retryable(self) -> bool:
+        """Whether the same may go well later, with nothing changed here."""
+        return False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions are otherwise made again out of `args`, and the classes take more than that.
+        return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]
+
 
 class NoServer(ClientError):
     """Nothing answers at the address, or it stopped answering."""
 
     def __init__(self, message: str) -> None:
         super().__init__("no_server", message)
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same may go well later: the server may come back."""
+        return True
 
 
 class Gap(ClientError):
@@ -60,12 +78,20 @@ class ApiError(ClientError):
 
     @property
     def retryable(self) -> bool:
-        """Whether the same request may be taken later."""
-        return self.status >= 500 or self.status == 429
+        """Whether the same request may be taken later.
+
+        That a server is stopping or busy passes, and what runcast did not say was said by
+        something in between, which will not always be there.
+        """
+        by_runcast = not self.code.startswith("http_") and self.code != "not_runcast"
+        return not by_runcast or self.status >= 500 or self.status in _PASSING
 
 
 class BadRequest(ApiError):
-    """What was asked cannot be understood; asking again the same way cannot help."""
+    """What was asked cannot be understood; asking again the same way cannot help.
+
+    What cannot be an id, a key or UTF-8 at all is refused so before anything is sent.
+    """
 
 
 class Forbidden(ApiError):
@@ -99,3 +125,19 @@ class Unavailable(ApiError):
 def not_runcast(status: int) -> ApiError:
     """Make the error for an answer that no runcast server would give."""
     return ApiError("not_runcast", "what answers there is not a runcast server", status)
+
+
+def unsendable(why: str) -> BadRequest:
+    """Make the error for what no server would understand, so that it is not even sent."""
+    return BadRequest("bad_request", f"this cannot be sent: {why}", 400)
+
+
+def not_utf8(error: UnicodeEncodeError) -> BadRequest:
+    """Make the error for a text that UTF-8 cannot carry, as names of files may be."""
+    wrong = error.object[error.start : error.end]
+    return unsendable(f"all of it must be UTF-8 text, and {wrong!r} is none")
+
+
+def closed() -> ClientError:
+    """Make the error for what is asked of a client that has been closed."""
+    return ClientError("closed", "the client is closed")

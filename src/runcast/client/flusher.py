@@ -1,19 +1,16 @@
 """Flushing an outbox by itself: at once when something is kept, later when it cannot be sent."""
 
 import asyncio
-import random
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from types import TracebackType
-from typing import Self
 
-from runcast.client.errors import ClientError
+from runcast.client.backoff import Backoff
+from runcast.client.contexts import AsyncClosing, Closing
 
 _LOOK_S = 1.0  # what other processes keep in the same file is found by looking
 _FIRST_RETRY_S = 0.5
-_LONGEST_RETRY_S = 30.0
-_DOUBLINGS = 16  # enough to reach the longest
+_LONGEST_RETRY_S = 4.0  # one that is back is noticed while somebody still looks
 
 
 class Pace:
@@ -25,29 +22,26 @@ class Pace:
     def __init__(self, sent: Callable[[], int]) -> None:
         self._sent = sent
         self._before = sent()
-        self._failures = 0
+        self._backoff = Backoff(_FIRST_RETRY_S, _LONGEST_RETRY_S)
 
     def succeeded(self) -> float:
         """Return how long to wait, at most, before looking again."""
-        self._failures = 0
+        self._backoff.succeeded()
         return _LOOK_S
 
     def failed(self) -> float:
         """Return how long to leave the server alone."""
-        sent = self._sent()
-        if sent > self._before:
-            self._before, self._failures = sent, 0
-        delay: float = min(_FIRST_RETRY_S * 2**self._failures, _LONGEST_RETRY_S)
-        self._failures = min(self._failures + 1, _DOUBLINGS)
-        # All clients of a restarted server would otherwise come back in the same instant.
-        return delay * random.uniform(0.75, 1.25)  # noqa: S311
+        before, self._before = self._before, self._sent()
+        if self._before > before:
+            self._backoff.succeeded()
+        return self._backoff.failed()
 
 
-class Flusher:
-    """Flushes in a thread of its own until it is stopped, or its `with` block left.
+class Flusher(Closing):
+    """Flushes in a thread of its own until it is closed, or its `with` block left.
 
     It fails quietly and tries again; `problem` is why nothing could be sent lately, None if all
-    is well. Stop it before the client is closed.
+    is well. Close it before the client.
     """
 
     def __init__(
@@ -56,7 +50,7 @@ class Flusher:
         sent: Callable[[], int],
         woken: threading.Event,
     ) -> None:
-        self.problem: ClientError | None = None
+        self.problem: Exception | None = None
         self._flush_until = flush_until
         self._pace = Pace(sent)
         self._woken = woken
@@ -64,18 +58,7 @@ class Flusher:
         self._thread = threading.Thread(target=self._run, name="runcast outbox", daemon=True)
         self._thread.start()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def stop(self) -> None:
+    def close(self) -> None:
         """Send no more, and return when the current request is done; what waits stays kept."""
         self._stopped.set()
         self._woken.set()
@@ -86,7 +69,7 @@ class Flusher:
             self._woken.clear()
             try:
                 self._flush_until(self._stopped)
-            except ClientError as problem:
+            except Exception as problem:  # noqa: BLE001 - nobody would notice that it has died
                 self.problem = problem
                 self._stopped.wait(self._pace.failed())
             else:
@@ -94,34 +77,23 @@ class Flusher:
                 self._woken.wait(self._pace.succeeded())
 
 
-class AsyncFlusher:
-    """Flushes in a task until it is stopped, or its `async with` block left.
+class AsyncFlusher(AsyncClosing):
+    """Flushes in a task until it is closed, or its `async with` block left.
 
     It fails quietly and tries again; `problem` is why nothing could be sent lately, None if all
-    is well. Stop it before the client is closed.
+    is well. Close it before the client.
     """
 
     def __init__(
         self, flush: Callable[[], Awaitable[int]], sent: Callable[[], int], woken: asyncio.Event
     ) -> None:
-        self.problem: ClientError | None = None
+        self.problem: Exception | None = None
         self._flush = flush
         self._pace = Pace(sent)
         self._woken = woken
         self._task = asyncio.create_task(self._run(), name="runcast outbox")
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.stop()
-
-    async def stop(self) -> None:
+    async def close(self) -> None:
         """Send no more; what waits stays kept, and so does what was about to be sent."""
         self._task.cancel()
         await asyncio.wait({self._task})
@@ -131,7 +103,7 @@ class AsyncFlusher:
             self._woken.clear()
             try:
                 await self._flush()
-            except ClientError as problem:
+            except Exception as problem:  # noqa: BLE001 - nobody would notice that it has died
                 self.problem = problem
                 await asyncio.sleep(self._pace.failed())
             else:

@@ -5,14 +5,16 @@ Nothing here opens a connection, waits or looks at a clock, so both clients foll
 
 from __future__ import annotations
 
-import random
 from collections.abc import Collection, Iterator, Mapping
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Unpack
 
 import msgspec
 
+from runcast.client.backoff import Backoff
+from runcast.client.call import Answer, Call, whole
 from runcast.client.calls import MESSAGES, RUNS, process_path, run_path
-from runcast.client.errors import ApiError, Gap, NoServer, not_runcast
+from runcast.client.errors import ApiError, ClientError, Gap, NoServer, not_runcast
 from runcast.client.sse import SseEvent, SseParser
 from runcast.client.types import StreamEvent
 
@@ -21,10 +23,7 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE = "text/event-stream"
 SILENCE_S = 45.0  # a server says something every 15 s, so three times nothing is a dead connection
-_RETRY_S = 1.0  # until the server says otherwise
-_LONGEST_RETRY_S = 15.0
 _MESSAGE_FILTERS = ("project_id", "task_id", "run_id")
-_DOUBLINGS = 16  # enough for any delay to reach the longest
 
 # What stands between the fields of a frame, or two frames -> what would between those of JSON.
 _BETWEEN = {
@@ -33,6 +32,31 @@ _BETWEEN = {
     b"\nid: ": b',"id":',
 }
 
+
+class _Positions(msgspec.Struct):
+    head: int
+
+
+class _Standing(msgspec.Struct):
+    positions: _Positions
+
+
+class _Page(msgspec.Struct):
+    next_after: int
+
+
+def _head(answer: Answer) -> int:
+    return whole(_Standing)(answer).positions.head
+
+
+def _last_message(answer: Answer) -> int:
+    return whole(_Page)(answer).next_after
+
+
+# What asks where streams are that begin now.
+_HEAD = Call(method="GET", path="/api/v1/status", read=_head)
+_LAST_MESSAGE = Call(method="GET", path=MESSAGES, params={"after": "now"}, read=_last_message)
+
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _decode_lines = msgspec.json.Decoder(StreamEvent).decode_lines
 
@@ -40,20 +64,35 @@ _decode_lines = msgspec.json.Decoder(StreamEvent).decode_lines
 class Following:
     """Where one reader of a stream is, and what to do next; it is `over` behind the last event.
 
-    A driver connects with `path`, `params` and `headers`, tells what was answered by `opened`,
-    gives every chunk to `feed`, and tells by `broke` that the connection is no more.
+    A driver asks `origin`, if there is one, and says it by `begin`. It connects with `path`,
+    `params` and `headers`, tells what was answered by `opened`, gives every chunk to `feed`, and
+    tells by `broke` that the connection is no more.
     """
 
     def __init__(
-        self, path: str, params: Mapping[str, Any], ends: Collection[str], policy: specs.Policy
+        self,
+        path: str,
+        params: Mapping[str, Any],
+        ends: Collection[str],
+        policy: specs.Policy,
+        origin: Call[int] | None = None,
     ) -> None:
+        """Follow a stream up to one of the events that end it; `origin` asks where it begins.
+
+        A stream that begins now has no cursor until its first event. Cut before, it would begin
+        anew at a later now, and nobody would know what it missed.
+        """
         self.path = path
         self.params = params
+        self.origin = origin
         self.over = False
         self.silence_s = policy.get("silence_s", SILENCE_S)
         self._ends = frozenset(ends)
         self._raises_gap = policy.get("gap") == "raise"
-        self._attempts = _Attempts(policy.get("patience_s", float("inf")))
+        self._patience_s = policy.get("patience_s", float("inf"))
+        self._deadline: float | None = None
+        self._backoff = Backoff()
+        self._once_open = False
         self._parser = SseParser()
 
     @property
@@ -64,50 +103,96 @@ class Following:
 
     @property
     def last_id(self) -> str:
-        """The cursor: the id of the last event that was given, an empty text before the first."""
+        """The cursor: the id of the last event that was given, or what the server said instead.
+
+        It is empty as long as neither has come.
+        """
         return self._parser.last_id
 
-    def opened(self, status: int, media_type: str) -> None:
-        """Begin a connection whose answer has not refused; raise ApiError if it is no stream."""
+    def begin(self, cursor: int) -> None:
+        """Begin behind a cursor, which is where `origin` says that the stream is now."""
+        self.params = {**self.params, "after": cursor}
+        self.origin = None
+
+    def opened(self, status: int, headers: Mapping[str, str]) -> None:
+        """Begin a connection whose answer has not refused.
+
+        Raises ApiError if it is no stream, and ClientError `compressed` if it is one that cannot
+        be read as it arrives.
+        """
         self._parser = SseParser(self.last_id)
-        if status == 204:
+        if status == HTTPStatus.NO_CONTENT:
             self.over = True
-        elif not media_type.startswith(MEDIA_TYPE):
-            raise not_runcast(400)
+        elif not headers.get("content-type", "").startswith(MEDIA_TYPE):
+            raise not_runcast(status)
+        elif (coding := headers.get("content-encoding", "identity")) != "identity":
+            raise ClientError(
+                "compressed", f"something on the way to the server compresses streams: {coding}"
+            )
+        else:
+            self._once_open = True
 
     def feed(self, chunk: bytes) -> Iterator[list[StreamEvent]]:
         """Take the next bytes; yield the events that they complete, together and in order.
 
-        Raises Gap behind the events that come before one, if that is the policy, and ApiError
-        for what no runcast server sends. Bytes behind the last event are passed over.
+        Behind the events that come before them, raises Gap for one, if that is the policy, and
+        ApiError for what no runcast server sends. What follows the last event is passed over.
         """
-        events = self._events(chunk)
-        self._attempts.succeeded(self._parser.retry_ms)
+        blocks = self._parser.complete(chunk)
+        if not blocks:
+            return
+        events, problem = self._events(blocks)
+        if self._parser.retry_ms is not None:
+            self._backoff.first_s = self._parser.retry_ms / 1000
         if self._raises_gap:
             yield from _up_to_gap(events)
         elif events:
             yield events
         self.over = bool(events) and events[-1].event in self._ends
+        if problem is not None and not self.over:
+            raise problem
 
-    def broke(self, problem: NoServer | ApiError | None, now: float) -> float:
+    def broke(self, problem: ClientError | None, now: float) -> float:
         """Return how many seconds to wait before the next connection, or raise the problem.
 
         None is a stream that ended before its last event. `now` is in seconds, from anywhere.
         """
-        if isinstance(problem, ApiError) and problem.status < 500:
+        if problem is not None and not self._may_pass(problem):
             raise problem
-        return self._attempts.failed(problem or NoServer("the server keeps hanging up"), now)
+        if self._deadline is None:
+            self._deadline = now + self._patience_s
+        if now >= self._deadline:
+            raise problem or NoServer("the server keeps hanging up")
+        return self._backoff.failed()
 
-    def _events(self, chunk: bytes) -> list[StreamEvent]:
-        blocks = self._parser.complete(chunk)
-        if not blocks:
-            return []
-        events = read_bulk(blocks)
-        if events:
+    def _may_pass(self, problem: ClientError) -> bool:
+        if not self._once_open and isinstance(problem, ApiError):
+            # What was never there may be at another address, and what is full may stay full.
+            return problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        return problem.retryable
+
+    def _events(self, blocks: bytes) -> tuple[list[StreamEvent], ApiError | None]:
+        """Read whole blocks; return their events, up to the first that cannot be one, and why."""
+        if events := read_bulk(blocks):
             self._parser.last_id = str(events[-1].id)
-            return events
-        frames = self._parser.dispatch(blocks)
-        return [_event(frame) for frame in frames if frame.event != "heartbeat"]
+            self._succeeded()
+            return events, None
+        events, last_id = [], self.last_id
+        for frame in self._parser.dispatch(blocks):
+            if frame.event != "heartbeat":
+                try:
+                    events.append(_event(frame))
+                except ApiError as problem:
+                    self._parser.last_id = last_id
+                    return events, problem
+            # A comment would not do: whatever it is that hangs up may say one.
+            self._succeeded()
+            last_id = frame.id
+        return events, None
+
+    def _succeeded(self) -> None:
+        self._deadline = None
+        self._backoff.succeeded()
 
 
 def of_run(
@@ -129,7 +214,8 @@ def of_all(
     It never ends. The ids are positions; `run_id` in the data tells the runs apart.
     """
     params = _cursor(after) | ({} if workspace is None else {"workspace": workspace})
-    return Following(f"{RUNS}/stream/all", params | _filter(options), (), options)
+    origin = _HEAD if after is None else None
+    return Following(f"{RUNS}/stream/all", params | _filter(options), (), options, origin)
 
 
 def of_messages(after: int | None = None, **options: Unpack[specs.MessageOptions]) -> Following:
@@ -138,7 +224,8 @@ def of_messages(after: int | None = None, **options: Unpack[specs.MessageOptions
     An event `message` can be read as a Message.
     """
     where = {name: value for name, value in options.items() if name in _MESSAGE_FILTERS}
-    return Following(f"{MESSAGES}/stream", _cursor(after) | where, (), options)
+    origin = _LAST_MESSAGE if after is None else None
+    return Following(f"{MESSAGES}/stream", _cursor(after) | where, (), options, origin)
 
 
 def of_process(process_id: str, after: int = 0, **policy: Unpack[specs.Policy]) -> Following:
@@ -167,8 +254,8 @@ def read_bulk(blocks: bytes) -> list[StreamEvent] | None:
 def _event(frame: SseEvent) -> StreamEvent:
     try:
         return StreamEvent(frame.event, _decode(frame.data), int(frame.id))
-    except (ValueError, msgspec.DecodeError):
-        raise not_runcast(400) from None
+    except ValueError:
+        raise not_runcast(HTTPStatus.OK) from None
 
 
 def _up_to_gap(events: list[StreamEvent]) -> Iterator[list[StreamEvent]]:
@@ -180,36 +267,10 @@ def _up_to_gap(events: list[StreamEvent]) -> Iterator[list[StreamEvent]]:
 
 
 def _cursor(after: int | None) -> dict[str, Any]:
-    return {"after": "now" if after is None else after}
+    return {} if after is None else {"after": after}
 
 
 def _filter(options: specs.StreamFilter) -> dict[str, Any]:
     given = {name: options[name] for name in ("streams", "grep") if name in options}
     types = options.get("types")
     return given | ({"types": ",".join(types)} if types else {})
-
-
-class _Attempts:
-    """Paces reconnecting: doubling from what the server asked for, with jitter, up to a limit."""
-
-    def __init__(self, patience_s: float) -> None:
-        self._patience_s = patience_s
-        self._retry_s = _RETRY_S
-        self._failures = 0
-        self._deadline: float | None = None
-
-    def succeeded(self, retry_ms: int | None) -> None:
-        self._failures = 0
-        self._deadline = None
-        if retry_ms is not None:
-            self._retry_s = retry_ms / 1000
-
-    def failed(self, problem: NoServer | ApiError, now: float) -> float:
-        if self._deadline is None:
-            self._deadline = now + self._patience_s
-        if now >= self._deadline:
-            raise problem
-        delay: float = min(self._retry_s * 2**self._failures, _LONGEST_RETRY_S)
-        self._failures = min(self._failures + 1, _DOUBLINGS)
-        # All clients of a restarted server would otherwise come back in the same instant.
-        return delay * random.uniform(0.75, 1.25)  # noqa: S311

@@ -1,7 +1,7 @@
 """What is kept for one server: all of an outbox but the sending, the same for both clients."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypedDict, TypeVar
@@ -42,13 +42,13 @@ class Kept:
         bounds: Bounds,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.path = default_path() if path is None else Path(path)
         self._base_url = base_url
         self._place = place
         self._clock = clock
-        self._registered: set[str] = set()
         self._queue = QueueFile(
-            self.path, bounds.get("max_items", MAX_ITEMS), bounds.get("max_bytes", MAX_BYTES)
+            default_path() if path is None else Path(path),
+            bounds.get("max_items", MAX_ITEMS),
+            bounds.get("max_bytes", MAX_BYTES),
         )
 
     def keep(self, draft: Draft[T]) -> T:
@@ -71,21 +71,25 @@ class Kept:
         """Return everything in the file, for whichever server, in order."""
         return self._queue.items(self._now())
 
-    def drop(self, number: int) -> int:
-        """Remove an item, and what was set aside because of it, unsent; return how many went."""
-        return self._queue.drop(number)
+    def drop(self, numbers: Collection[int]) -> int:
+        """Remove items, and what was set aside because of them; return how many went."""
+        return self._queue.drop(numbers)
 
-    def retry(self, number: int) -> int:
-        """Let an item that was set aside wait again, under a new key; return how many do.
+    def drop_alone(self, numbers: Collection[int]) -> int:
+        """Remove items and nothing else; return how many went."""
+        return self._queue.drop_alone(numbers)
 
-        What was set aside because of it comes along. If an answer got lost before it expired, it
-        may be done twice: once under each key.
+    def retry(self, numbers: Collection[int]) -> int:
+        """Let items that were set aside wait again, under new keys; return how many do.
+
+        What was set aside because of them comes along. If the answer of one got lost before it
+        expired, it may be done twice: once under each key.
         """
-        return self._queue.retry(number, self._now(), _new_key)
+        return self._queue.retry(numbers, self._now(), _new_key)
 
-    def renew(self) -> None:
-        """Begin a new file in place of a damaged one, which stays where it was set aside."""
-        self._queue.renew()
+    def renew(self) -> Path | None:
+        """Begin a new file in place of what is no whole outbox; return where that is now."""
+        return self._queue.renew()
 
     def turn_to_send(self) -> AbstractContextManager[bool]:
         """Keep all others from sending until the block is left; False if another one sends."""
@@ -93,7 +97,7 @@ class Kept:
 
     def delivery(self) -> Delivery:
         """Begin a pass over what waits."""
-        return Delivery(self._queue, self._base_url, self._now, self._registered)
+        return Delivery(self._queue, self._base_url, self._now)
 
     def _request(self, draft: Draft[T]) -> Request:
         place = self._place if draft.call.workspace else None

@@ -3,7 +3,8 @@
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, ParamSpec, TypeVar, Unpack
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
 
 from runcast.client import drafts
 from runcast.client.aio import AsyncClient
@@ -13,7 +14,7 @@ from runcast.client.flusher import AsyncFlusher, Flusher
 from runcast.client.kept import Bounds, Kept
 from runcast.client.queue_rows import Item
 from runcast.client.sync import Client
-from runcast.client.transport import like
+from runcast.client.transport import as_method
 from runcast.client.workspaces import AnyPath
 
 _TURN_S = 0.05  # between two looks whether another process has finished sending
@@ -22,30 +23,24 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class _Keeping(Generic[P, T]):
-    """A method that keeps the draft which a function makes, and has its parameters and text."""
+def _keeping(make: Callable[P, Draft[T]]) -> Callable[Concatenate["Outbox", P], T]:
+    """Make the method that keeps the draft which a function makes."""
 
-    def __init__(self, make: Callable[P, Draft[T]]) -> None:
-        self._make = make
+    def keep(self: "Outbox", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.keep(make(*args, **kwargs))
 
-    def __get__(self, outbox: "Outbox", owner: type) -> Callable[P, T]:
-        def keep(*args: P.args, **kwargs: P.kwargs) -> T:
-            return outbox.keep(self._make(*args, **kwargs))
-
-        return like(self._make, keep)
+    return as_method(make, keep)
 
 
-class _KeepingSoon(Generic[P, T]):
-    """The same, to be awaited."""
+def _keeping_soon(
+    make: Callable[P, Draft[T]],
+) -> Callable[Concatenate["AsyncOutbox", P], Coroutine[Any, Any, T]]:
+    """Make the same method, to be awaited."""
 
-    def __init__(self, make: Callable[P, Draft[T]]) -> None:
-        self._make = make
+    async def keep(self: "AsyncOutbox", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self.keep(make(*args, **kwargs))
 
-    def __get__(self, outbox: "AsyncOutbox", owner: type) -> Callable[P, Coroutine[Any, Any, T]]:
-        async def keep(*args: P.args, **kwargs: P.kwargs) -> T:
-            return await outbox.keep(self._make(*args, **kwargs))
-
-        return like(self._make, keep)
+    return as_method(make, keep)
 
 
 class Outbox:
@@ -54,25 +49,28 @@ class Outbox:
     What a method was told is on disk when it returns, and no method but those two makes a
     request. Items are sent in the order in which they were kept, each under a key of its own, so
     the server does each once, whoever is killed or cut off in between. What a server refuses for
-    good is set aside, with the server's words; what waited for longer than a server remembers
-    its key, too: nothing is dropped. `path` is `~/.local/state/runcast/outbox.db` unless given;
-    threads and processes may share it. Raises OutboxFull when no more may be kept, OutboxDamaged
-    if the file is damaged, and OutboxError if it cannot be used.
+    good is set aside, with the server's words; what was tried for longer than a server remembers
+    its key, too: nothing is dropped. What no server would take is not kept: BadRequest.
+
+    `path` is `~/.local/state/runcast/outbox.db` unless given; threads and processes may share it.
+    `server` is the address that items are kept for. Raises OutboxFull when no more may be kept,
+    OutboxDamaged if the file is damaged, and OutboxError if it cannot be used.
     """
 
     def __init__(
         self, client: Client, path: AnyPath | None = None, **bounds: Unpack[Bounds]
     ) -> None:
+        self.server = client.base_url
         self._client = client
-        self._kept = Kept(client.base_url, client.place, path, bounds)
+        self._kept = Kept(self.server, client.place, path, bounds)
         self._woken = threading.Event()
         self._sent = 0
 
-    submit = _Keeping(drafts.submit)
-    update = _Keeping(drafts.update)
-    remove = _Keeping(drafts.remove)
-    emit_output = _Keeping(drafts.emit_output)
-    post_message = _Keeping(drafts.post_message)
+    submit = _keeping(drafts.submit)
+    update = _keeping(drafts.update)
+    remove = _keeping(drafts.remove)
+    emit_output = _keeping(drafts.emit_output)
+    post_message = _keeping(drafts.post_message)
 
     def keep(self, draft: Draft[T]) -> T:
         """Keep a draft; every method that keeps something does it by this one."""
@@ -80,29 +78,39 @@ class Outbox:
         self._woken.set()
         return result
 
-    @property
     def waiting(self) -> int:
-        """How many items wait to be sent to the client's server."""
+        """Return how many items wait to be sent to the client's server."""
         return self._kept.waiting()
 
     def items(self) -> list[Item]:
         """Return everything in the file, for whichever server, in order."""
         return self._kept.items()
 
-    def drop(self, number: int) -> int:
-        """Remove an item, and what was set aside because of it, unsent; return how many went."""
-        return self._kept.drop(number)
+    def drop(self, *numbers: int) -> int:
+        """Remove items, and what was set aside because of them, unsent; return how many went.
 
-    def retry(self, number: int) -> int:
-        """Let an item, and what was set aside because of it, wait again; return how many do.
-
-        They have new keys: what had arrived, its answer lost, may be done once more.
+        If one is not there, none goes: OutboxError `no_item`.
         """
-        return self._kept.retry(number)
+        return self._kept.drop(numbers)
 
-    def renew(self) -> None:
-        """Begin a new file in place of a damaged one, which stays where it was set aside."""
-        self._kept.renew()
+    def drop_alone(self, *numbers: int) -> int:
+        """Remove items as `drop` does, but leave what was set aside because of them."""
+        return self._kept.drop_alone(numbers)
+
+    def retry(self, *numbers: int) -> int:
+        """Let items, and what was set aside because of them, wait again; return how many do.
+
+        They have new keys: what had arrived, its answer lost, may be done once more. If one was
+        not set aside, nothing changes: OutboxError `no_item`.
+        """
+        return self._kept.retry(numbers)
+
+    def renew(self) -> Path | None:
+        """Begin a new file in place of one that is damaged or no outbox.
+
+        That one keeps its bytes under another name, which is returned; None if there was none.
+        """
+        return self._kept.renew()
 
     def flush(self) -> int:
         """Send what waits, in order; return how many items arrived.
@@ -111,32 +119,33 @@ class Outbox:
         is out of reach and ApiError if it may take the next item later: that item and all behind
         it still wait.
         """
-        return self.flush_until(threading.Event())
+        return self._flush_until(threading.Event())
 
-    def flush_until(self, stopped: threading.Event) -> int:
+    def keep_flushing(self) -> Flusher:
+        """Send by itself from now on, in a thread, as soon as something waits and can be sent."""
+        return Flusher(self._flush_until, lambda: self._sent, self._woken)
+
+    def _flush_until(self, stopped: threading.Event) -> int:
         """Do as `flush` does, but return after the current request once `stopped` is set."""
-        while not stopped.is_set() and self.waiting:
+        while not stopped.is_set() and self._kept.waiting():
             with self._kept.turn_to_send() as mine:
                 if mine:
                     return self._send(stopped)
             stopped.wait(_TURN_S)
         return 0
 
-    def keep_flushing(self) -> Flusher:
-        """Send by itself from now on, in a thread, as soon as something waits and can be sent."""
-        return Flusher(self.flush_until, lambda: self._sent, self._woken)
-
     def _send(self, stopped: threading.Event) -> int:
         delivery = self._kept.delivery()
         try:
             while not stopped.is_set() and (call := delivery.next()) is not None:
                 try:
-                    self._client.request(call)
+                    result = self._client.request(call)
                 except ApiError as error:
                     delivery.refused(error)
                 else:
-                    delivery.arrived()
+                    delivery.arrived(result)
         finally:
+            delivery.end()
             self._sent += delivery.sent
         return delivery.sent
 
@@ -150,16 +159,17 @@ class AsyncOutbox:
     def __init__(
         self, client: AsyncClient, path: AnyPath | None = None, **bounds: Unpack[Bounds]
     ) -> None:
+        self.server = client.base_url
         self._client = client
-        self._kept = Kept(client.base_url, client.place, path, bounds)
+        self._kept = Kept(self.server, client.place, path, bounds)
         self._woken = asyncio.Event()
         self._sent = 0
 
-    submit = _KeepingSoon(drafts.submit)
-    update = _KeepingSoon(drafts.update)
-    remove = _KeepingSoon(drafts.remove)
-    emit_output = _KeepingSoon(drafts.emit_output)
-    post_message = _KeepingSoon(drafts.post_message)
+    submit = _keeping_soon(drafts.submit)
+    update = _keeping_soon(drafts.update)
+    remove = _keeping_soon(drafts.remove)
+    emit_output = _keeping_soon(drafts.emit_output)
+    post_message = _keeping_soon(drafts.post_message)
 
     async def keep(self, draft: Draft[T]) -> T:
         """Keep a draft; every method that keeps something does it by this one."""
@@ -167,29 +177,39 @@ class AsyncOutbox:
         self._woken.set()
         return result
 
-    @property
-    def waiting(self) -> int:
-        """How many items wait to be sent to the client's server."""
-        return self._kept.waiting()
+    async def waiting(self) -> int:
+        """Return how many items wait to be sent to the client's server."""
+        return await asyncio.to_thread(self._kept.waiting)
 
     async def items(self) -> list[Item]:
         """Return everything in the file, for whichever server, in order."""
         return await asyncio.to_thread(self._kept.items)
 
-    async def drop(self, number: int) -> int:
-        """Remove an item, and what was set aside because of it, unsent; return how many went."""
-        return await asyncio.to_thread(self._kept.drop, number)
+    async def drop(self, *numbers: int) -> int:
+        """Remove items, and what was set aside because of them, unsent; return how many went.
 
-    async def retry(self, number: int) -> int:
-        """Let an item, and what was set aside because of it, wait again; return how many do.
-
-        They have new keys: what had arrived, its answer lost, may be done once more.
+        If one is not there, none goes: OutboxError `no_item`.
         """
-        return await asyncio.to_thread(self._kept.retry, number)
+        return await asyncio.to_thread(self._kept.drop, numbers)
 
-    async def renew(self) -> None:
-        """Begin a new file in place of a damaged one, which stays where it was set aside."""
-        await asyncio.to_thread(self._kept.renew)
+    async def drop_alone(self, *numbers: int) -> int:
+        """Remove items as `drop` does, but leave what was set aside because of them."""
+        return await asyncio.to_thread(self._kept.drop_alone, numbers)
+
+    async def retry(self, *numbers: int) -> int:
+        """Let items, and what was set aside because of them, wait again; return how many do.
+
+        They have new keys: what had arrived, its answer lost, may be done once more. If one was
+        not set aside, nothing changes: OutboxError `no_item`.
+        """
+        return await asyncio.to_thread(self._kept.retry, numbers)
+
+    async def renew(self) -> Path | None:
+        """Begin a new file in place of one that is damaged or no outbox.
+
+        That one keeps its bytes under another name, which is returned; None if there was none.
+        """
+        return await asyncio.to_thread(self._kept.renew)
 
     async def flush(self) -> int:
         """Send what waits, in order; return how many items arrived.
@@ -215,11 +235,12 @@ class AsyncOutbox:
             # The file is read and written in threads: a disk may take its time.
             while (call := await asyncio.to_thread(delivery.next)) is not None:
                 try:
-                    await self._client.request(call)
+                    result = await self._client.request(call)
                 except ApiError as error:
                     await asyncio.to_thread(delivery.refused, error)
                 else:
-                    await asyncio.to_thread(delivery.arrived)
+                    delivery.arrived(result)
         finally:
+            await asyncio.to_thread(delivery.end)
             self._sent += delivery.sent
         return delivery.sent

@@ -1,8 +1,10 @@
-"""The folder of an outbox's file: begins the file there, and sets it aside once it is damaged."""
+"""The folder of an outbox's file: how it begins, whose turn it is, and what was damaged."""
 
+import fcntl
 import os
-from collections.abc import Callable
-from contextlib import suppress
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -15,6 +17,12 @@ def default_path() -> Path:
     """Return where a user's outbox is unless another place is named."""
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "runcast" / "outbox.db"
+
+
+def command(path: Path, action: str = "list") -> str:
+    """Return the command line that does something with the outbox at this (real) path."""
+    usual = path == Path(os.path.realpath(default_path()))
+    return shlex.join(["runcast", "outbox", action, *([] if usual else ["--file", str(path)])])
 
 
 def begin_file(path: Path, fill: Callable[[Path], None]) -> None:
@@ -31,6 +39,26 @@ def begin_file(path: Path, fill: Callable[[Path], None]) -> None:
             path.hardlink_to(draft)
     finally:
         draft.unlink()
+
+
+@contextmanager
+def turn(path: Path) -> Iterator[bool]:
+    """Take the turn at a file until the block is left; False if another one has it.
+
+    The turn ends with the process, however that ends, but not before the children that it
+    forked in the block and that run no other program.
+    """
+    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, mode=0o600)
+    with ExitStack() as held:
+        held.callback(os.close, lock)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            # A forked child may have the lock open, too: closing it here would not end the turn.
+            held.callback(fcntl.flock, lock, fcntl.LOCK_UN)
+            yield True
 
 
 def set_aside(path: Path, inode: int) -> Path:

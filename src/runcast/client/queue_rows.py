@@ -13,11 +13,11 @@ Row = tuple[Any, ...]
 
 # The server forgets a key 24 h after it first heard it; the rest is room for a slow request.
 KEY_LIFE_S = 24 * 3600 - 600
-_AHEAD_S = 600  # a clock that was set back by more leaves items whose age nobody knows
+_AHEAD_S = 600  # a clock that was set back by more leaves keys whose age nobody knows
 
 _APPLICATION = 0x52434F42  # "RCOB": tells an outbox from other databases
 _VERSION = 1
-_MARKS = ("page_count", "application_id", "user_version")
+_MARKS = {"application_id": _APPLICATION, "user_version": _VERSION}
 
 # No index: what is set aside is little, and what comes first is found first.
 SCHEMA = f"""
@@ -30,6 +30,7 @@ SCHEMA = f"""
         kind TEXT NOT NULL,
         process TEXT,
         kept_at INTEGER NOT NULL,
+        tried_at INTEGER,
         size INTEGER NOT NULL,
         because INTEGER,
         said TEXT NOT NULL,
@@ -37,29 +38,27 @@ SCHEMA = f"""
         request BLOB NOT NULL
     );
 """
-_ITEM = "number, state, server, kind, process, kept_at, size, because, said"
+_ITEM = "number, state, server, kind, process, kept_at, tried_at, size, because, said"
 ITEMS = f"SELECT {_ITEM} FROM items ORDER BY number"  # noqa: S608
+NUMBERS = "SELECT number FROM items"
 ALL = f"SELECT {_ITEM}, digest, request FROM items"  # noqa: S608
 FIRST_WAITING = f"""
     SELECT {_ITEM}, digest, request FROM items
     WHERE state = 'waiting' AND server = ? AND number <= ? ORDER BY number LIMIT 1
 """  # noqa: S608
 ADD = """
-    INSERT INTO items (state, said, server, kind, process, kept_at, size, digest, request)
+    INSERT INTO items (state, said, server, kind, process, kept_at, digest, size, request)
     VALUES ('waiting', '', ?, ?, ?, ?, ?, ?, ?)
 """
 TOTALS = "SELECT count(*), ifnull(sum(size), 0) FROM items"
 COUNT_WAITING = """
     SELECT count(*), ifnull(max(number), 0) FROM items WHERE state = 'waiting' AND server = ?
 """
-_MISSING_SUBMIT = """
-    SELECT max(number) FROM items WHERE kind = 'submit' AND state != 'waiting' AND because IS NULL
+MISSING_SUBMIT = """
+    SELECT max(number) FROM items WHERE kind = 'submit' AND state != 'waiting'
     AND server = ? AND process = ? AND number < ?
 """
-MAKE_UP_FOR = """
-    UPDATE items SET because = ? WHERE kind = 'submit' AND state != 'waiting' AND because IS NULL
-    AND server = ? AND process = ?
-"""
+MARK_TRIED = "UPDATE items SET tried_at = ?, digest = ? WHERE number = ?"
 REFUSE = "UPDATE items SET state = 'refused', said = ?, because = ? WHERE number = ?"
 FORGET = "DELETE FROM items WHERE number = ?"
 # A submit, and what was set aside because of it.
@@ -70,12 +69,14 @@ SET_ASIDE = f"""
 """  # noqa: S608
 SET_BACK = """
     UPDATE items SET state = 'waiting', said = '', because = NULL,
-    kept_at = ?, size = ?, digest = ?, request = ? WHERE number = ?
+    tried_at = NULL, kept_at = ?, digest = ?, size = ?, request = ? WHERE number = ?
 """
-_EXPIRED = "state = 'expired', said = 'it is so old that a server may have forgotten its key'"
+_EXPIRED_SAID = "it is so old that a server may have forgotten its key"
+_EXPIRED = f"state = 'expired', said = '{_EXPIRED_SAID}'"
 EXPIRE = f"UPDATE items SET {_EXPIRED} WHERE number = ?"  # noqa: S608
+# What was never tried has no time, and NULL is not outside of anything.
 EXPIRE_ALL = f"""
-    UPDATE items SET {_EXPIRED} WHERE state = 'waiting' AND kept_at NOT BETWEEN ? AND ?
+    UPDATE items SET {_EXPIRED} WHERE state = 'waiting' AND tried_at NOT BETWEEN ? AND ?
 """  # noqa: S608
 
 
@@ -102,9 +103,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 class Item(msgspec.Struct, frozen=True, kw_only=True):
     """Something that is kept; items are sent in the order of their numbers.
 
-    `kept_at` is µs since the epoch, `size` bytes. `said` is why it was set aside, in the server's
-    words if it refused it. `because` is the submit without which it makes no sense; of a submit
-    it is the later one that arrived and made up for it.
+    `kept_at` and `tried_at`, the first time that it was sent, are µs since the epoch; `size` is
+    bytes. `said` is why it was set aside, in the server's words if it refused it. `because` is
+    the submit that was set aside before, if it was refused for want of its process.
     """
 
     number: int
@@ -113,44 +114,48 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     process: str | None
     kept_at: int
+    tried_at: int | None
     size: int
     because: int | None
     said: str
 
 
 def recognize(db: sqlite3.Connection) -> None:
-    """Raise Damage for a file that was cut to nothing, NotSupportedError for a foreign one."""
-    found = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in _MARKS]
-    if found == [0, 0, 0]:
-        raise Damage  # to SQLite it is an empty database
-    if found[1:] != [_APPLICATION, _VERSION]:
-        raise sqlite3.NotSupportedError("another program made it, or another version of runcast")
+    """Raise NotSupportedError for a database that is no outbox, or one of another version."""
+    for name, ours in _MARKS.items():
+        if db.execute(f"PRAGMA {name}").fetchone() != (ours,):
+            raise sqlite3.NotSupportedError("it does not begin as one of this version does")
 
 
 def ages(now: int) -> tuple[int, int]:
-    """Return between which times something may have been kept to be sent now."""
+    """Return between which times something may have been tried first to be sent again now."""
     return now - KEY_LIFE_S * 1_000_000, now + _AHEAD_S * 1_000_000
 
 
 def is_too_old(item: Item, now: int) -> bool:
-    """Whether a server may have forgotten the item's key, so that it could be done twice."""
+    """Whether a server may have heard and forgotten the item's key, and would do it twice."""
     earliest, latest = ages(now)
-    return not earliest <= item.kept_at <= latest
+    return item.tried_at is not None and not earliest <= item.tried_at <= latest
 
 
-def missing_submit(db: sqlite3.Connection, item: Item) -> int | None:
-    """Return which submit was set aside that the item depends on; None if there is none."""
-    if item.kind == "submit":
-        return None
-    about = (item.server, item.process, item.number)
-    found: int | None = db.execute(_MISSING_SUBMIT, about).fetchone()[0]
-    return found
+def at(item: Item, now: int) -> Item:
+    """Return an item as it stands at this time: what waits may have expired meanwhile."""
+    if item.state != "waiting" or not is_too_old(item, now):
+        return item
+    return msgspec.structs.replace(item, state="expired", said=_EXPIRED_SAID)
+
+
+def mark_tried(db: sqlite3.Connection, item: Item, request: Request, now: int) -> None:
+    """Note that an item is sent now, unless it was sent before."""
+    if item.tried_at is None:
+        digest = _digest(item.server, item.kept_at, now, _encoded(request))
+        db.execute(MARK_TRIED, (now, digest, item.number))
 
 
 def stored(server: str, request: Request, now: int) -> Row:
-    """Make the part of a row that holds a request: its age, size, digest and bytes."""
-    encoded = msgspec.msgpack.encode(request)
-    return now, len(encoded), _digest(server, now, encoded), encoded
+    """Make the part of a row that holds a request: its age, digest, size and bytes."""
+    encoded = _encoded(request)
+    return now, _digest(server, now, None, encoded), len(encoded), encoded
 
 
 def item_of(row: Row) -> Item:
@@ -163,7 +168,7 @@ def whole(row: Row) -> tuple[Item, Request]:
     *columns, digest, encoded = row
     item = item_of(tuple(columns))
     # SQLite notices a broken page, not a changed byte within a row.
-    if digest != _digest(item.server, item.kept_at, encoded):
+    if digest != _digest(item.server, item.kept_at, item.tried_at, encoded):
         raise Damage
     request = msgspec.msgpack.decode(encoded, type=Request)
     if (item.kind, item.process) != (request.kind, request.process):
@@ -171,5 +176,9 @@ def whole(row: Row) -> tuple[Item, Request]:
     return item, request
 
 
-def _digest(server: str, kept_at: int, encoded: bytes) -> bytes:
-    return sha256(msgspec.msgpack.encode((server, kept_at)) + encoded).digest()
+def _encoded(request: Request) -> bytes:
+    return msgspec.msgpack.encode(request)
+
+
+def _digest(server: str, kept_at: int, tried_at: int | None, encoded: bytes) -> bytes:
+    return sha256(msgspec.msgpack.encode((server, kept_at, tried_at)) + encoded).digest()

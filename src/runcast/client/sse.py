@@ -3,6 +3,7 @@
 import msgspec
 
 _BOM = b"\xef\xbb\xbf"
+_RETRY_DIGITS = 9  # 11 days, in ms
 
 
 class SseEvent(msgspec.Struct, frozen=True, gc=False):
@@ -77,7 +78,7 @@ class SseParser:
                 event = value
             elif name == b"id" and b"\0" not in value:
                 self.last_id = value.decode("utf-8", "replace")
-            elif name == b"retry" and value.isdigit():
+            elif name == b"retry" and value.isdigit() and len(value) <= _RETRY_DIGITS:
                 self.retry_ms = int(value)
         if not data:
             return None

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import update_wrapper
-from typing import Any, ParamSpec, TypeVar, cast
+from inspect import Signature, signature
+from typing import Any, ParamSpec, TypeVar
 
 import httpx2
 
-from runcast.client.call import Call
-from runcast.client.errors import ClientError, NoServer
+from runcast.client.call import Answer, Call
+from runcast.client.errors import ClientError, NoServer, closed, not_utf8, unsendable
 from runcast.client.following import Following
 
 DEFAULT_SERVER = "http://127.0.0.1:7890"
@@ -19,6 +20,8 @@ T = TypeVar("T")
 
 _ANSWER_S = 30.0  # a server that says nothing for this long is as good as gone
 _CONNECT_S = 10.0
+_IDLE_CONNECTIONS = 20
+_PORTS = range(1, 65_536)
 
 
 def settings(base_url: str) -> dict[str, Any]:
@@ -26,6 +29,8 @@ def settings(base_url: str) -> dict[str, Any]:
     address = _address(base_url)
     return {
         "base_url": address,
+        # Streams take a connection each; a hundred of them would be all that httpx2 allows.
+        "limits": httpx2.Limits(max_connections=None, max_keepalive_connections=_IDLE_CONNECTIONS),
         # A proxy of the environment would be asked for our own loopback.
         "trust_env": False,
         # Loading the certificates takes longer than most requests to a plain address.
@@ -39,7 +44,9 @@ def _address(base_url: str) -> str:
         url.host.encode("idna")  # as the resolver will, which says little of what is wrong
     except (httpx2.InvalidURL, UnicodeError):
         url = httpx2.URL()
-    if url.scheme not in ("http", "https") or not url.host:
+    spaced = any(map(str.isspace, base_url))
+    reachable = url.scheme in ("http", "https") and url.host
+    if spaced or not reachable or (url.port is not None and url.port not in _PORTS):
         raise ClientError("bad_address", f"{base_url!r} is not an address; write http://HOST:PORT")
     return base_url.rstrip("/")
 
@@ -69,18 +76,62 @@ def stream_of(following: Following) -> dict[str, Any]:
     }
 
 
+def answer_of(response: httpx2.Response) -> Answer:
+    """Return what httpx2 has read as the answer to a call."""
+    media_type = response.headers.get("content-type", "")
+    return Answer(response.status_code, response.content, media_type)
+
+
 @contextmanager
-def reaching(base_url: str) -> Iterator[None]:
-    """Raise NoServer in place of what httpx2 raises when nobody answers."""
+def reaching(base_url: str, is_closed: Callable[[], bool]) -> Iterator[None]:
+    """Raise errors of ours in place of what httpx2 raises.
+
+    NoServer when nobody answers, BadRequest for what cannot be sent at all, and ClientError
+    `closed` once the client is closed, whatever that broke.
+    """
+    if is_closed():
+        raise closed()
     try:
         yield
-    except httpx2.ConnectError:
-        raise NoServer(f"no server at {base_url}") from None
-    except (httpx2.TransportError, httpx2.InvalidURL) as error:
-        why = str(error) or type(error).__name__
-        raise NoServer(f"the server at {base_url} does not answer: {why}") from None
+    except (httpx2.RequestError, RuntimeError) as error:
+        if is_closed():
+            raise closed() from None
+        if isinstance(error, RuntimeError):
+            raise
+        raise _out_of_reach(base_url, error) from error
+    except UnicodeEncodeError as error:
+        raise not_utf8(error) from None
+    except httpx2.InvalidURL as error:
+        raise unsendable(str(error)) from None
 
 
-def like(make: Callable[..., Any], method: Callable[P, T]) -> Callable[P, T]:
-    """Give a method the name, the text and the parameters of the function that it calls."""
-    return cast("Callable[P, T]", update_wrapper(method, make))
+def _out_of_reach(base_url: str, error: httpx2.RequestError) -> NoServer:
+    why = str(error) or type(error).__name__
+    if not isinstance(error, httpx2.ConnectError):
+        return NoServer(f"the server at {base_url} does not answer: {why}")
+    system = _system_error(error)
+    if isinstance(system, ConnectionRefusedError):
+        return NoServer(f"no server at {base_url}")
+    return NoServer(f"cannot connect to {base_url}: {system.strerror if system else why}")
+
+
+def _system_error(error: BaseException | None) -> OSError | None:
+    """Find what the system said, below what was made of it."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno is not None:
+            return error
+        if isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        else:
+            error = error.__cause__ or error.__context__
+    return None
+
+
+def as_method(make: Callable[..., Any], do: Callable[P, T]) -> Callable[P, T]:
+    """Give a function of an object the name and the text of another, and its parameters as well."""
+    update_wrapper(do, make)
+    del do.__wrapped__  # type: ignore[attr-defined]
+    it, *_ = signature(do).parameters.values()
+    parameters = [it, *signature(make).parameters.values()]
+    do.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    return do

@@ -5,9 +5,11 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from runcast.client import types
-from runcast.client.call import Call
-from runcast.client.calls import put_workspace
+from runcast.client.call import Call, Steps
+from runcast.client.calls import put_workspace, workspaces
 from runcast.core.workspaces import derived_id
+
+UNKNOWN = "unknown_workspace"  # what a server calls one that it was not told of
 
 AnyPath = str | os.PathLike[str]
 
@@ -22,11 +24,21 @@ class Place(NamedTuple):
         """Make the call after which the server knows the workspace."""
         return put_workspace(self.path, PurePath(self.path).name or self.path, id=self.id)
 
+    def introduction(self) -> Steps[None]:
+        """Tell a server of the workspace, unless it knows it: by a name that a person may like."""
+        known: list[types.Workspace] = yield workspaces()
+        if (self.id, self.path) not in [(one.id, one.root_path) for one in known]:
+            yield self.registration()
+
 
 def place_of(path: AnyPath) -> Place:
-    """Return the workspace of a folder, by whichever path it is reached."""
+    """Return the workspace of a folder, by whichever path it is reached.
+
+    The id is that of the real path, byte for byte; in what the server is told of it, bytes that
+    are no UTF-8 are replaced.
+    """
     real = os.path.realpath(path)
-    return Place(derived_id(real), real)
+    return Place(derived_id(real), os.fsencode(real).decode("utf-8", "replace"))
 
 
 def workspace_id(path: AnyPath) -> str:

@@ -25,6 +25,7 @@ _FIELD_CHARACTERS = 100  # of a name that a client may have made up
 CODES: dict[str, str] = {
     "bad_request": "The body, a field or a query parameter is wrong; the message names it.",
     "bad_id": "An id has a character or a length that ids may not have.",
+    "unknown_workspace": "There is no such workspace; the message names the field that says it.",
     "bad_cursor": "`after`, `tail` or `Last-Event-ID` is not a cursor.",
     "body_too_large": "The request body is over the limit.",
     "forbidden_host": "The `Host` header is not one this server answers to.",

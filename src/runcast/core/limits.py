@@ -1,6 +1,7 @@
 """Sizes and bounds that hold everywhere, each with its reason."""
 
 METADATA_BYTES = 64 * 1024  # of one run: every list and status change carries it
+MESSAGE_BYTES = 64 * 1024  # of the text of one message on the bus: everybody there reads it
 BODY_BYTES = 1024 * 1024  # a request body; a command line and its environment fit many times
 PAGE_EVENTS = 1_000  # events in one JSON page
 PAGE_BYTES = 1024 * 1024  # and bytes: a page is built in memory

@@ -7,14 +7,13 @@ import msgspec
 from runcast.core.errors import BadRequest, Gone, TooLarge
 from runcast.core.events import MESSAGES, Event
 from runcast.core.ids import check_id, uuid7
-from runcast.core.limits import READ_BYTES
+from runcast.core.limits import MESSAGE_BYTES, READ_BYTES
 from runcast.core.messages import MessageFilter
 from runcast.core.once import Once, mapped
 from runcast.runtime.clock import now
 from runcast.runtime.workspaces import Workspaces
 from runcast.stores import LogHead, Store
 
-MESSAGE_BYTES = 64 * 1024
 SCAN_BYTES = 16 * 1024 * 1024  # read for one page: a filter that matches nothing must end, too
 
 

@@ -37,11 +37,12 @@ class Workspaces:
             raise
 
     async def of(self, workspace_id: str, field: str = "workspace_id") -> Workspace:
-        """Return the workspace that a request names; raise BadRequest naming the field."""
+        """Return the workspace that a request names; raise BadRequest `unknown_workspace`."""
         try:
             return await self.get(workspace_id)
         except NotFound:
-            raise BadRequest.of(field, f"there is no workspace {workspace_id!r}") from None
+            message = f"{field}: there is no workspace {workspace_id!r}"
+            raise BadRequest("unknown_workspace", message, {"field": field}) from None
 
     async def put(
         self,
