@@ -75,7 +75,8 @@ class Server:
     def start(self, *flags: str) -> None:
         """Start the server and wait until it says where it listens."""
         assert not self.running, "the server runs already"
-        command = [*self.program, "serve", "--port", str(self.port), "--data-dir", str(self.data_dir)]
+        place = ["--port", str(self.port), "--data-dir", str(self.data_dir)]
+        command = [*self.program, "serve", *place]
         with self.output.open("wb") as output:
             self._process = subprocess.Popen(
                 [*command, *flags],

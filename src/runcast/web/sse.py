@@ -268,7 +268,7 @@ class EventStream(Response):
             await self._send(send, [frame])
 
     async def _send_due(self, send: Send) -> None:
-        if self._due:
+        if self._due and not self._follower.at_end:
             due, self._due = self._due, b""
             await send({"type": "http.response.body", "body": due, "more_body": True})
 

@@ -29,11 +29,20 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
         case.headers["X-Workspace-Id"] = WORKSPACE
     if case.query and _is_long(case.query.get("wait_s")):
         case.query["wait_s"] = SHORT_S
-    if case.meta is None or case.meta.is_negative_at(ParameterLocation.BODY):
+    if case.meta is None:
+        return
+    if case.query and "workspace" in case.query and not _is_wrong(case, ParameterLocation.QUERY):
+        case.query["workspace"] = WORKSPACE
+    if _is_wrong(case, ParameterLocation.BODY):
         return
     case.body = _storable(case.body)
     if mend := _MENDED.get(case.operation.label):
         mend(case)
+
+
+def _is_wrong(case: Any, place: ParameterLocation) -> bool:
+    wrong: bool = case.meta.is_negative_at(place)
+    return wrong
 
 
 def _is_command(value: object) -> bool:
