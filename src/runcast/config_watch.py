@@ -96,8 +96,8 @@ class WatchSettings(Section):
     start: Annotated[
         Literal["beginning", "end"],
         Meta(
-            description="Where to begin in a file that the server finds when it starts to watch; "
-            "later ones are read from their beginning."
+            description="Where to begin in the files that are there when the first of the entry "
+            "become runs; later ones are read from their beginning."
         ),
     ] = "beginning"
     ingest: Annotated[

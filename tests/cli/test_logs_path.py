@@ -47,6 +47,20 @@ def test_a_name_without_a_file_is_a_run(tmp_path: Path) -> None:
     assert said.startswith("runcast: no server at")
 
 
+def test_a_folder_is_said_to_be_one_unless_a_run_has_its_name(
+    shared_server: Server, tmp_path: Path
+) -> None:
+    url = shared_server.url
+    for name in ("folder", "folder-and-run"):
+        (tmp_path / name).mkdir()
+    assert runcast(url, "run", "--id", "folder-and-run", "echo", "the run").returncode == 0
+    for words in (["folder"], ["folder", "--server", url], ["."], ["..", "--server", url]):
+        code, out, said = logs(*words, cwd=tmp_path)
+        assert (code, out) == (2, b"")
+        assert f"'{words[0]}' is a folder; see: runcast tail" in said
+    assert logs("folder-and-run", "--server", url, cwd=tmp_path)[1] == b"the run\n"
+
+
 def test_a_run_is_reached_by_naming_the_server_where_a_file_has_its_name(
     shared_server: Server, tmp_path: Path
 ) -> None:
@@ -96,6 +110,7 @@ def test_the_last_lines_are_found_in_a_file_of_long_lines(tmp_path: Path) -> Non
         (["--format", "klingon", "./x"], "'klingon' is none of plain, cri, docker-json, lines"),
         (["/tmp"], "'/tmp' is a folder; see: runcast tail"),
         (["-f", "/tmp"], "'/tmp' is a folder; see: runcast tail"),
+        ([""], "name a run, or the path of a file"),
     ],
 )
 def test_what_does_not_go_together_is_explained(words: list[str], said: str) -> None:

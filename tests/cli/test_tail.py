@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import os
+import resource
 import shutil
 import subprocess
 import time
@@ -228,6 +229,41 @@ def test_files_behind_links_are_shown(folder: Path) -> None:
         follower.shows(b"link.log | 1\nlink.log | 2\n")
 
 
+def test_a_file_keeps_its_name_and_every_line_where_a_link_to_it_lies_beside_it(
+    folder: Path,
+) -> None:
+    path = folder / "b.log"
+    path.write_bytes(b"1\n")
+    for name in ("a-link.log", "link.log"):
+        (folder / name).symlink_to("b.log")
+    with tail(folder, "--from-start") as follower:
+        shown = b"b.log | 1\n"
+        follower.shows(shown)
+        for n in range(2, 6):
+            append(path, b"last of %d\n" % n)
+            path.rename(folder / f"b.log.{n}")
+            path.write_bytes(b"first of %d\n" % n)
+            shown += b"b.log | last of %d\nb.log | first of %d\n" % (n, n)
+            follower.shows(shown)
+        assert follower.err == b""
+
+
+def test_a_file_is_shown_to_its_end_before_what_takes_its_place_is_left_out(folder: Path) -> None:
+    path, other = folder / "a.log", folder.parent / "other"
+    path.write_bytes(b"1\n")
+    other.write_bytes(gzip.compress(os.urandom(2_000)))
+    with tail(folder) as follower:
+        follower.shows(b"a.log | 1\n")
+        append(path, b"2\n3")
+        path.rename(folder / "a.log.1")
+        other.rename(path)
+        follower.says(b"runcast: a.log: not shown, since it is no text\n")
+        follower.shows(b"a.log | 1\na.log | 2\na.log | 3")
+        path.rename(other)
+        path.write_bytes(b"4\n")
+        follower.shows(b"a.log | 1\na.log | 2\na.log | 3\na.log | 4\n")
+
+
 def test_what_no_hint_tells_of_is_found_by_looking(folder: Path) -> None:
     elsewhere = folder.parent / "elsewhere"
     elsewhere.write_bytes(b"1\n")
@@ -259,6 +295,23 @@ def test_two_hundred_files_written_at_once_are_shown_completely(folder: Path) ->
         for name in names:
             own = [line.split(b" | ")[1] for line in lines if line.startswith(name.encode())]
             assert own == seq(0, 19).split()
+
+
+def test_more_files_than_may_be_open_are_shown_completely(folder: Path) -> None:
+    names = [f"worker-{n:03}.log" for n in range(150)]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))  # the command inherits it
+    try:
+        for name in names:
+            append(folder / name, b"1\n")
+        with tail(folder) as follower:
+            until(lambda: follower.out.count(b"\n") == 150, "the first lines")
+            for name in names:
+                append(folder / name, b"2\n")
+            until(lambda: follower.out.count(b"\n") == 300, "all lines")
+            assert follower.err == b""
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_on_a_terminal_names_are_aligned_cut_and_coloured(folder: Path) -> None:

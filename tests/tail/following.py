@@ -6,7 +6,8 @@ from pathlib import Path
 import msgspec
 
 from runcast.spool.records import Block
-from runcast.tail.files import Lost, Tail
+from runcast.tail.files import Tail
+from runcast.tail.generations import Lost
 from runcast.tail.marks import State
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from runcast.spool.cri import PART_BYTES
-from runcast.tail import files
-from runcast.tail.files import LOOK_BYTES, Tail, standing
+from runcast.tail.files import Tail
+from runcast.tail.generations import Lost, standing
+from runcast.tail.looks import LOOK_BYTES
 from runcast.tail.marks import behind, known
 from runcast.tail.opened import Opened, seen
 from tests.tail.following import Reader, age, append, numbered, rotate, text_of
@@ -147,7 +148,7 @@ def test_what_is_not_kept_comes_again(log: Path) -> None:
     for _ in range(2):
         tail = Tail(str(log), "plain", state=state)
         (block,) = tail.look().items
-        assert not isinstance(block, files.Lost)
+        assert not isinstance(block, Lost)
         assert block.texts() == [b"second"]
 
 
@@ -158,10 +159,7 @@ def test_a_state_that_has_read_nothing_knows_its_file(log: Path) -> None:
     append(log, "third\n")
     tail = Tail(str(log), "plain", state=state)
     texts = [
-        text
-        for item in tail.look().items
-        if not isinstance(item, files.Lost)
-        for text in item.texts()
+        text for item in tail.look().items if not isinstance(item, Lost) for text in item.texts()
     ]
     assert texts == [b"first", b"second", b"third"]
 

@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runcast.spool.records import Block
-from runcast.tail.files import Lost, Tail
+from runcast.tail.files import Tail
+from runcast.tail.generations import Lost
 from runcast.tail.marks import State
 from runcast.tail.opened import seen
 

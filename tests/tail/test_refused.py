@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runcast.tail.files import standing
+from runcast.tail.generations import standing
 from tests.tail.following import Reader, append
 
 REPOSITORY = Path(__file__).parents[2]
@@ -140,10 +140,12 @@ def scenario_no_descriptors() -> None:
                 os.close(fd)
             if spare == 0:
                 assert reader.tail.trouble == "Too many open files"
+                assert reader.tail.starved
                 newcomer = Reader(fresh)
         for one in (reader, stopped):
             assert one.taken() == [b"first", b"second", b"third", b"fourth"]
             assert one.tail.trouble is None
+            assert not one.tail.starved
         assert newcomer.taken() == [b"fresh"]
         held = exhaust(hard, 0)
         os.close(held.pop())

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from runcast.tail.generations import Lost
 from tests.tail.following import Reader, append, rotate
 
 
@@ -182,3 +183,76 @@ def flip(link: Path, target: Path) -> None:
     other = link.with_name("link.new")
     other.symlink_to(target)
     other.rename(link)
+
+
+# What was at the path before.
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_a_file_that_was_moved_to_any_name_is_read_to_its_end(log: Path, is_closed: bool) -> None:
+    reader = Reader(log).look()
+    if is_closed:
+        reader.restart()
+    append(log, "second\n")
+    log.rename(log.with_name("done"))
+    assert reader.look().lines == [b"first", b"second"]
+    append(log, "third\n")
+    assert reader.restart().look().lines == [b"first", b"second", b"third"]
+
+
+def test_a_file_in_the_folder_that_has_the_same_inode_by_now_is_another_one(log: Path) -> None:
+    reader = Reader(log).look().restart()
+    inode = log.stat().st_ino
+    log.unlink()
+    for attempt in range(50):
+        other = log.with_name(f"other {attempt}")
+        append(other, "something else\n")
+        if other.stat().st_ino == inode:
+            assert reader.look().lines == [b"first", "deleted"]
+            return
+    pytest.skip("this file system gives no inode away at once")
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_what_was_at_the_path_before_can_be_read_without_what_is_there_now(
+    log: Path, is_closed: bool
+) -> None:
+    reader = Reader(log).look()
+    if is_closed:
+        reader.tail.close()
+    append(log, "second\n" + "x" * 300_000 + "\nthird")
+    rotate(log)
+    append(log, "fourth\n")
+    while True:
+        look = reader.tail.look_back()
+        reader.keep(look.items)
+        if not look.more:
+            break
+    reader.keep(reader.tail.finish())
+    assert [line[:6] for line in reader.lines] == [b"first", b"second", b"xxxxxx"]
+    assert reader.tail.state().marks[0].identity == (
+        log.with_name("app.log.1").stat().st_dev,
+        log.with_name("app.log.1").stat().st_ino,
+    )
+
+
+def test_what_was_deleted_from_the_path_before_is_said_to_be_missing(log: Path) -> None:
+    reader = Reader(log).look().restart()
+    log.unlink()
+    append(log.with_name("other"), "takes the inode\n")
+    append(log, "second\n")
+    assert [one for one in reader.tail.look_back().items if isinstance(one, Lost)] == [
+        Lost("rotated")
+    ]
+
+
+def test_what_was_passed_over_is_not_read_but_what_is_written_later_is(log: Path) -> None:
+    reader = Reader(log).look()
+    append(log, "second\n")
+    reader.tail.pass_over()
+    reader = reader.restart()
+    append(log, "third\n")
+    assert reader.look().lines == [b"first", b"third"]
+    rotate(log)
+    append(log, "fourth\n")
+    assert reader.restart().taken() == [b"first", b"third", b"fourth"]

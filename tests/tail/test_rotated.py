@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runcast.tail.rotated import between, find, siblings
+from runcast.tail.rotated import between, find, originals, siblings
 
 SECOND_NS = 1_000_000_000
 
@@ -55,7 +55,10 @@ def test_a_number_a_date_or_a_word_for_old_makes_a_rotated_name(
     tmp_path: Path, name: str, rotated: str
 ) -> None:
     make(tmp_path, name, rotated)
-    assert names([one.path for one in siblings(str(tmp_path / name))]) == [rotated]
+    (sibling,) = siblings(str(tmp_path / name))
+    assert os.path.basename(sibling.path) == rotated
+    assert (str(tmp_path / name), sibling.doubtful) in originals(sibling.path)
+    assert (name, sibling.doubtful) in originals(rotated)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +90,7 @@ def test_a_number_a_date_or_a_word_for_old_makes_a_rotated_name(
 def test_other_names_are_other_files(tmp_path: Path, name: str, other: str) -> None:
     make(tmp_path, name, other)
     assert list(siblings(str(tmp_path / name))) == []
+    assert name not in [path for path, _ in originals(other)]
 
 
 def test_only_files_are_rotated_ones(tmp_path: Path) -> None:

@@ -302,3 +302,44 @@ def test_names_of_any_bytes_have_a_path_that_is_text(tmp_path: Path) -> None:
     assert source.path == "caf\\xe9\n.log"
     assert os.fsencode(source.files["stdout"]).endswith(name)
     assert os.path.exists(source.files["stdout"])
+
+
+def test_folders_behind_links_out_of_the_root_are_entered_only_if_links_are_followed(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "root"
+    make(tmp_path, "outside/a.log", "root/inside/a.log")
+    (root / "in").symlink_to("inside")
+    (root / "out").symlink_to(tmp_path / "outside")
+    assert found(root, "*/*.log") == ["in/a.log", "inside/a.log", "out/a.log"]
+    scanner = Scanner(str(root), "*/*.log", None, follow=False)
+    assert sorted(scanner.scan().sources) == ["in/a.log", "inside/a.log"]
+    assert scanner.scan().problem is None
+    (root / "in").unlink()
+    (root / "in").symlink_to(tmp_path / "outside")
+    assert sorted(scanner.scan().sources) == ["inside/a.log"]
+
+
+def test_only_folders_that_are_said_to_have_changed_are_looked_at(tmp_path: Path) -> None:
+    make(tmp_path, "a/1.log", "b/1.log")
+    age(tmp_path)
+    scanner = Scanner(str(tmp_path), "**/*.log", None)
+    assert sorted(scanner.scan().sources) == ["a/1.log", "b/1.log"]
+    make(tmp_path, "a/2.log", "b/2.log", "b/c/3.log")
+    assert sorted(scanner.scan({str(tmp_path / "b")}).sources) == [
+        "a/1.log",
+        "b/1.log",
+        "b/2.log",
+        "b/c/3.log",
+    ]
+    assert len(scanner.scan().sources) == 5
+
+
+def test_what_was_just_listed_is_looked_at_whatever_is_said_to_have_changed(
+    tmp_path: Path,
+) -> None:
+    make(tmp_path, "a/1.log")
+    scanner = Scanner(str(tmp_path), "**/*.log", None)
+    scanner.scan()
+    make(tmp_path, "a/2.log")
+    assert sorted(scanner.scan(set()).sources) == ["a/1.log", "a/2.log"]

@@ -9,8 +9,10 @@ from runcast.core.events import Draft, Entry, Lines
 from runcast.parsers import PARSERS, new_parser
 from runcast.parsers.frame import NO_ANSWER
 from runcast.spool.records import Block
-from runcast.tail.files import Lost, Tail
+from runcast.tail.files import Tail
 from runcast.tail.formats import FRAMINGS
+from runcast.tail.generations import Lost
+from runcast.tail.looks import Look
 from runcast.tail.marks import State
 from runcast.tail.opened import Opened
 from runcast.tail.unfinished import Kept
@@ -43,8 +45,11 @@ class Reading:
 
     def look(self) -> tuple[list[Entry], bool]:
         """Return the next entries, and whether there is more at once."""
-        look = self.tail.look()
-        return [entry for item in look.items for entry in self._read(item)], look.more
+        return self._read(self.tail.look())
+
+    def look_back(self) -> tuple[list[Entry], bool]:
+        """Return the same of what was at the path before, and is not any more."""
+        return self._read(self.tail.look_back())
 
     def flush(self) -> list[Entry]:
         """Return what is unfinished, because its line has not gone on for long."""
@@ -60,11 +65,13 @@ class Reading:
         """Give the file back; the next look opens it again."""
         self.tail.close()
 
-    def _read(self, item: Block | Lost) -> list[Entry]:
+    def _read(self, look: Look) -> tuple[list[Entry], bool]:
+        return [entry for item in look.items for entry in self._parse(item)], look.more
+
+    def _parse(self, item: Block | Lost) -> list[Entry]:
         if isinstance(item, Block):
             return self._parser.feed([item])
-        data = {"reason": item.reason} | ({} if item.bytes is None else {"bytes": item.bytes})
-        return [Draft(0, "gap", data)]
+        return [Draft(0, "gap", {"reason": item.reason})]
 
 
 def before_last(path: str, lines: int) -> State | None:

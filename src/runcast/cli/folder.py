@@ -1,6 +1,7 @@
 """Following all files below a folder in this process, those that come later among them."""
 
 import heapq
+import resource
 import time
 from collections.abc import Callable
 from itertools import count
@@ -39,7 +40,10 @@ class Folder:
         self._tell = tell
         self._printed = Printed()
         self._members: dict[str, Member] = {}  # by the name below the root
-        self._by_path: dict[str, Member] = {}
+        self._paths: set[str] = set()  # of all members
+        self._meant: dict[str, set[Member]] = {}  # by path: whose file changes together with it
+        self._open: set[Member] = set()  # those that may have a descriptor
+        self._most_open = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
         self._agenda: list[tuple[float, int, Member]] = []
         self._number = count()
         self._scanned_at = float("-inf")
@@ -83,23 +87,29 @@ class Folder:
             None if newcomer else self._lines,
             self._printed,
             lambda reason: self._tell(name, reason),
+            self._paths.__contains__,
             newcomer=newcomer,
         )
         self._members[name] = member
-        for path in {member.followed.path, member.followed.real_path}:
-            self._by_path[path] = member
+        self._paths.add(path)
+        for one in member.places:
+            self._meant.setdefault(one, set()).add(member)
         self._plan(member)
 
     def _remove(self, name: str) -> None:
         member = self._members.pop(name)
         member.close()
-        for path in {member.followed.path, member.followed.real_path}:
-            self._by_path.pop(path, None)
+        self._open.discard(member)
+        self._paths.remove(member.followed.path)
+        for one in member.places:
+            self._meant[one].remove(member)
+            if not self._meant[one]:
+                del self._meant[one]
 
     def _hinted(self, path: str, mask: int, changes: Changes) -> None:
         if mask & LISTED:
             self._scan_at = min(self._scan_at, self._scanned_at + _HINTED_DISCOVERY_S)
-        if (member := self._by_path.get(path)) is not None:
+        for member in self._meant.get(path, ()):
             self._look(member, changes)
 
     def _look_at_what_is_due(self, changes: Changes) -> None:
@@ -107,12 +117,17 @@ class Folder:
         while self._agenda and self._agenda[0][0] <= now:
             due, _, member = heapq.heappop(self._agenda)
             # What was looked at meanwhile is in the agenda with its new time as well.
-            if due == member.due and member.followed.path in self._by_path:
+            if due == member.due and member.followed.path in self._paths:
                 self._look(member, changes)
 
     def _look(self, member: Member, changes: Changes) -> None:
         member.look(hinted=changes.is_hinted(member.followed.folder))
         self._plan(member)
+        self._open.add(member)
+        if len(self._open) >= self._most_open:
+            for one in self._open:
+                one.followed.give_back()
+            self._open = {one for one in self._open if one.followed.reading.tail.descriptors}
 
     def _plan(self, member: Member) -> None:
         heapq.heappush(self._agenda, (member.due, next(self._number), member))

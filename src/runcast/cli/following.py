@@ -46,8 +46,14 @@ class Followed:
 
         `hinted` says whether the next change will be hinted at.
         """
+        return self._show(*self.reading.look(), hinted=hinted)
+
+    def look_back(self, *, hinted: bool) -> bool:
+        """Do the same without what is at the path now, if that is another file."""
+        return self._show(*self.reading.look_back(), hinted=hinted)
+
+    def _show(self, entries: list[Entry], more: bool, *, hinted: bool) -> bool:
         tail = self.reading.tail
-        entries, more = self.reading.look()
         quiet = time.monotonic() - tail.grown_at
         if quiet >= UNFINISHED_S and tail.unfinished:
             entries += self.reading.flush()
@@ -62,9 +68,22 @@ class Followed:
 
     def close_if_quiet(self) -> None:
         """Give the file back if nothing more is expected of it soon; a look opens it again."""
+        if self.due > time.monotonic():
+            self.give_back()
+
+    def give_back(self) -> None:
+        """Give the file back, unless it cannot be taken up again just as well."""
         tail = self.reading.tail
-        if not tail.unfinished and tail.descriptors == 1 and self.due > time.monotonic():
+        if not tail.unfinished and tail.descriptors == 1:
             self.reading.close()
+
+    def leave(self) -> None:
+        """Print the rest of what was at the path before: what is there now is not to be shown."""
+        more = True
+        while more:
+            entries, more = self.reading.look_back()
+            show(entries, self._printer)
+        self.finish()
 
     def finish(self) -> None:
         """Print what is unfinished, for nothing more will come, and give the file back."""

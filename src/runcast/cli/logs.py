@@ -11,6 +11,7 @@ from runcast.cli.options import example, server_option, showing_options
 
 if TYPE_CHECKING:
     from runcast.cli.lines import Output
+    from runcast.client import Client, Run
 
 # Options that do not go with a file, or with a run, and why.
 _NOT_WITH_A_FILE = {
@@ -73,6 +74,8 @@ def logs(
     are removed, since a command may print what other programs or people sent it. In a pipe or
     file every byte is kept.
     """
+    if not name:
+        raise click.UsageError("name a run, or the path of a file")
     if _is_path(name):
         _refuse(_NOT_WITH_A_FILE, name)
         _show_file(name, form, last, showing, follow=follow)
@@ -109,8 +112,7 @@ def _show_file(
     from runcast.cli.printer import Printer
 
     path = Path(name).absolute()
-    if path.is_dir():
-        raise click.UsageError(f"{name!r} is a folder; see: runcast tail")
+    _refuse_folder(path, name)
     reading = Reading(str(path), find_format(form), last)
     printer = Printer(**_look(showing), answerable=False)
     if follow:
@@ -132,7 +134,7 @@ def _show_run(
     from runcast.client.following import of_run
 
     with Client(server) as client:
-        run = client.get(run_id)
+        run = _find_run(client, run_id)
         printer = Printer(**_look(showing), answerable=is_answerable(run.stdin))
         head = run.last_seq
         if last is not None:
@@ -147,6 +149,21 @@ def _show_run(
                     printer.flush()
                     return
             printer.flush()
+
+
+def _find_run(client: "Client", name: str) -> "Run":
+    from runcast.client import BadRequest, NoServer, NotFound
+
+    try:
+        return client.get(name)
+    except (NoServer, BadRequest, NotFound):
+        _refuse_folder(Path(name), name)
+        raise
+
+
+def _refuse_folder(path: Path, name: str) -> None:
+    if path.is_dir():
+        raise click.UsageError(f"{name!r} is a folder; see: runcast tail")
 
 
 def _look(showing: Mapping[str, Any]) -> dict[str, Any]:

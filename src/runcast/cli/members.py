@@ -18,7 +18,8 @@ class Member:
 
     `open_file` makes what follows the file from its last lines, or with None from its beginning.
     A file that is no `newcomer` was there when the program began. `tell` is given why a file is
-    not shown. `due` is when to look again without a hint.
+    not shown; `is_shown` says whether a path below the root is one of a file of its own. `due` is
+    when to look again without a hint.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class Member:
         lines: int | None,
         printed: Printed,
         tell: Callable[[str], None],
+        is_shown: Callable[[str], bool],
         *,
         newcomer: bool,
     ) -> None:
@@ -34,8 +36,10 @@ class Member:
         self.gone_since: float | None = None  # the path was not found since then
         self._open_file = open_file
         self.followed = open_file(lines)
+        self.places = {self.followed.path, self.followed.real_path}  # where hints mean it
         self._printed = printed
         self._tell = tell
+        self._is_shown = is_shown
         self._newcomer = newcomer
         self._hidden = False
         self._identity: Identity | None = None  # of the last file that had something in it
@@ -65,8 +69,11 @@ class Member:
 
     def _follow(self, found: Seen | None, *, hinted: bool) -> None:
         followed = self.followed
+        judged = found is not None and found.identity == self._identity
+        # What is empty now may be the copy of a printed file in a moment.
+        look = followed.look if judged else followed.look_back
         # A line that is too long for one look is not left to be cut by those of other files.
-        while followed.look(hinted=hinted) and followed.inside_line:
+        while look(hinted=hinted) and followed.inside_line:
             pass
         self.due = followed.due
         if found is not None and time.time() - found.mtime_ns / 1e9 > QUIET_S:
@@ -78,13 +85,18 @@ class Member:
         if reason:
             self._tell(reason)
         was_hidden, self._hidden = self._hidden, reason is not None
-        if self._hidden:
-            self.followed.reading.close()
-        elif was_hidden:
+        if was_hidden and not self._hidden:
             self.followed = self._open_file(None)
+        elif self._hidden and self._found is None:
+            self.followed.reading.close()  # nothing was at the path before, or it is read
+        elif self._hidden and not was_hidden:
+            self.followed.leave()
 
     def _why_not(self) -> str | None:
         """Return why the file is not shown, empty if nobody needs to know; None if it is."""
+        real = os.path.realpath(self.followed.path)
+        if real != self.followed.path and self._is_shown(real):
+            return ""  # whoever rotates the file leaves the link as it is
         try:
             file = Opened.at(self.followed.path)
         except OSError:

@@ -64,7 +64,7 @@ def tail(
 
     notes = Notes()
     files = _Files(find_format(form), notes, showing)
-    scanner = Scanner(str(Path(folder).absolute()), glob, None)
+    scanner = Scanner(str(Path(folder).resolve()), glob, None)
     with Changes() as changes:
         Folder(scanner, files.open, None if from_start else lines, notes.add).follow(
             changes, notes.say

@@ -243,7 +243,7 @@ class Runtime:
         """Remove a run for good; raise NotFound or Conflict `run_active`."""
         run = await self.store.get(run_id)
         once = mapped(once, lambda _removed: None)
-        await remove(self.store, self.data_dir.runs, [run], self._forget, once)
+        await remove(self.store, self.data_dir.runs, [run], self._delete, once)
 
     async def clear(self, statuses: Collection[Status], once: Once | None = None) -> int:
         """Remove all runs of these terminal statuses for good; return how many went."""
@@ -290,8 +290,11 @@ class Runtime:
     def _folder(self, run: Run) -> RunFolder:
         return RunFolder(self.data_dir.runs / run.key)
 
-    def _forget(self, run_ids: Sequence[str], floor: int) -> None:
+    def _delete(self, run_ids: Sequence[str], floor: int) -> None:
         self.watching.forget(run_ids)
+        self._forget(run_ids, floor)
+
+    def _forget(self, run_ids: Sequence[str], floor: int) -> None:
         for run_id in run_ids:
             self.logs.delete(run_log(run_id), floor)
 

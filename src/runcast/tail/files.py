@@ -1,37 +1,22 @@
 """Tailing: one path is followed through growth, rotation, truncation and replacement."""
 
+import errno
 import time
-from typing import NamedTuple
+from collections.abc import Callable
 
 import msgspec
 
 from runcast.spool.records import Block
 from runcast.tail.formats import Framing, new_framing
-from runcast.tail.generations import Generation, Lost, Place, standing
+from runcast.tail.generations import Generation, Lost, Place, standing, unopened
+from runcast.tail.looks import LOOK_BYTES, Look, Reading, clock_us, go_to
 from runcast.tail.marks import PAST_MARKS, Seen, State
 from runcast.tail.opened import Opened, Shrunk, seen
 from runcast.tail.rotated import CLOCK_NS
 from runcast.tail.unfinished import Kept
 
-__all__ = ["LATE_S", "LOOK_BYTES", "Look", "Lost", "Tail", "standing"]
-
-LOOK_BYTES = 128 * 1024
 LATE_S = 30.0  # of silence, until a file that was replaced is left: not all its writers notice soon
-
-
-class Look(NamedTuple):
-    """What a look gave: lines and losses in order, and how many bytes were read for them.
-
-    `more` says that there is more to read at once, `turned` that the tail goes on elsewhere, which
-    should be kept even if nothing was said.
-    """
-
-    items: list[Block | Lost]
-    read: int = 0
-    more: bool = False
-    turned: bool = False
-
-
+_NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 _NOTHING = Look([])
 
 
@@ -42,19 +27,6 @@ class _Late:
         self.file = file
         self.framing = framing
         self.until = time.monotonic() + LATE_S
-
-
-class _Reading:
-    """What one look has given so far."""
-
-    def __init__(self) -> None:
-        self.items: list[Block | Lost] = []
-        self.size = 0
-        self.turned = False
-
-    @property
-    def full(self) -> bool:
-        return self.size >= LOOK_BYTES
 
 
 class Tail:
@@ -87,6 +59,7 @@ class Tail:
         self.path = path
         self.present = False  # something is at the path
         self.trouble: str | None = None  # why it cannot be read
+        self.starved = False  # because no descriptor was left, which is no fault of the file
         self.grown_at = time.monotonic()  # when something was read last
         self._place = Place(path, within)
         self._framings = (framing, stream, joins)
@@ -108,6 +81,11 @@ class Tail:
         return len(self._next) + len(self._late)
 
     @property
+    def late(self) -> bool:
+        """Whether a file that was replaced is still read, for what may yet be written to it."""
+        return bool(self._late)
+
+    @property
     def unfinished(self) -> bool:
         """Whether text is held that no newline has ended."""
         return self._framing.unfinished
@@ -116,26 +94,20 @@ class Tail:
         """Read on, about LOOK_BYTES; what went wrong with the file is in `trouble`."""
         if self._quiet is not None and self._is_quiet():
             return _NOTHING
-        self._quiet = None
-        reading = _Reading()
-        try:
-            self._read_late(reading)
-            self._read_on(reading)
-            self.trouble = None
-        except OSError as error:
-            self.trouble = error.strerror or str(error)
-        if reading.size or reading.turned:
-            self.grown_at = time.monotonic()
-        return Look(reading.items, reading.size, reading.full, reading.turned)
+        return self._look(self._read_on)
+
+    def look_back(self) -> Look:
+        """Read on like `look` in what was at the path before, but not in what is there now."""
+        return self._look(self._read_before)
 
     def flush(self) -> list[Block]:
         """Give what is unfinished as parts; nothing where lines are held until they end."""
-        return self._framing.flush(_now())
+        return self._framing.flush(clock_us())
 
     def finish(self) -> list[Block]:
         """Give what is unfinished, because nothing more is wanted."""
-        late = [block for one in self._late for block in one.framing.finish(_now())]
-        return [*late, *self._framing.finish(_now())]
+        late = [block for one in self._late for block in one.framing.finish(clock_us())]
+        return [*late, *self._framing.finish(clock_us())]
 
     def state(self) -> State:
         """Tell where a tail can go on, once all that was given so far is kept."""
@@ -159,12 +131,33 @@ class Tail:
         self._orphan, self._replaced, self._quiet = None, False, None
         self._framing = self._new_framing()
 
+    def pass_over(self) -> None:
+        """Leave unread what cannot be read: only what is written from now on is wanted."""
+        self.close()
+        marks = unopened(self.path, from_end=True)
+        past = list(self._state.all())[:PAST_MARKS]
+        self._state = State(marks=marks, past=past, confirmed=time.time_ns())
+
     # The file at hand.
 
-    def _read_on(self, reading: _Reading) -> None:
+    def _look(self, read_on: Callable[[Reading], None]) -> Look:
+        self._quiet = None
+        self.trouble, self.starved = None, False
+        reading = Reading()
+        try:
+            self._read_late(reading)
+            read_on(reading)
+        except OSError as error:
+            self.trouble = error.strerror or str(error)
+            self.starved = error.errno in _NO_DESCRIPTORS
+        if reading.size or reading.turned:
+            self.grown_at = time.monotonic()
+        return reading.look()
+
+    def _read_on(self, reading: Reading) -> None:
         if not self._next and not self._open(reading):
             return
-        while not reading.full:
+        while reading.left:
             if self._read(self._next[0].file, reading):
                 continue
             if self._replaced:
@@ -176,38 +169,49 @@ class Tail:
             if not self._replaced:
                 return
 
-    def _read(self, file: Opened, reading: _Reading) -> bool:
+    def _read_before(self, reading: Reading) -> None:
+        here = seen(self.path)
+        if not self._next and not self._open(reading):
+            return
+        while reading.left and (here is None or self._next[0].file.identity != here.identity):
+            if self._read(self._next[0].file, reading):
+                continue
+            if len(self._next) == 1:
+                return
+            self._leave(reading)
+
+    def _read(self, file: Opened, reading: Reading) -> bool:
         """Read on in the file at hand; tell whether anything was there."""
         try:
-            size = _feed(file, self._framing, LOOK_BYTES - reading.size, reading)
+            size = reading.feed(file, self._framing, reading.left)
         except Shrunk:
-            reading.items += [*self._framing.cut(_now()), Lost("truncated")]
+            reading.items += [*self._framing.cut(clock_us()), Lost("truncated")]
             reading.turned = True
             file.restart()
             return True
         return size > 0
 
-    def _leave(self, reading: _Reading) -> None:
+    def _leave(self, reading: Reading) -> None:
         """Go on with the next file: the one at hand is read, and another is in its place."""
         left = self._next.pop(0).file
         self._late.append(_Late(left, self._new_framing(Kept(offset=left.position))))
         self._begin(self._next[0], reading)
 
-    def _begin(self, generation: Generation, reading: _Reading) -> None:
+    def _begin(self, generation: Generation, reading: Reading) -> None:
         """Go on with a file, saying first what was lost before it."""
         reading.turned = True
         if generation.lost is None:
-            reading.items += self._framing.end(_now())
+            reading.items += self._framing.end(clock_us())
         else:
-            reading.items += [*self._framing.cut(_now()), generation.lost]
+            reading.items += [*self._framing.cut(clock_us()), generation.lost]
         ahead = generation.kept.ahead if generation.kept is not None else {}
-        _go_to(self._framing, generation.file.position, ahead)
+        go_to(self._framing, generation.file.position, ahead)
         self._replaced = False
 
-    def _read_late(self, reading: _Reading) -> None:
+    def _read_late(self, reading: Reading) -> None:
         for late in list(self._late):
             try:
-                if _feed(late.file, late.framing, LOOK_BYTES, reading):
+                if reading.feed(late.file, late.framing, LOOK_BYTES):
                     late.until = time.monotonic() + LATE_S
                 elif time.monotonic() > late.until:
                     self._forget(late, reading)
@@ -215,15 +219,15 @@ class Tail:
                 self._forget(late, reading)
                 reading.items.append(Lost("truncated"))
 
-    def _forget(self, late: _Late, reading: _Reading) -> None:
-        reading.items += late.framing.cut(_now())
+    def _forget(self, late: _Late, reading: Reading) -> None:
+        reading.items += late.framing.cut(clock_us())
         reading.turned = True
         self._late.remove(late)
         mark = late.file.mark(Kept(offset=late.file.position))
         self._past = [mark, *self._past][:PAST_MARKS]
         late.file.close()
 
-    def _see_path(self, reading: _Reading) -> None:
+    def _see_path(self, reading: Reading) -> None:
         """Open what is at the path now, if it is another file, but do not turn to it yet."""
         newest = self._next[-1].file
         clock = time.time_ns()
@@ -251,7 +255,7 @@ class Tail:
 
     # Opening.
 
-    def _open(self, reading: _Reading) -> bool:
+    def _open(self, reading: Reading) -> bool:
         """Open the files where the state says that they were left; tell whether there is one."""
         state = self._state
         self.present = seen(self.path) is not None
@@ -263,7 +267,7 @@ class Tail:
         elif state.marks:
             self._framing.restore(msgspec.structs.replace(state.marks[0].kept, ahead={}))
         if lost is not None:
-            reading.items += [*([] if first else self._framing.cut(_now())), lost]
+            reading.items += [*([] if first else self._framing.cut(clock_us())), lost]
             reading.turned = True
         self._late = [_Late(one.file, self._new_framing(one.kept)) for one in late]
         self._past = [*gone, *self._past][:PAST_MARKS]
@@ -292,22 +296,3 @@ class Tail:
         framing = new_framing(name, stream, joins=joins)
         framing.restore(kept or Kept())
         return framing
-
-
-def _feed(file: Opened, framing: Framing, limit: int, reading: _Reading) -> int:
-    """Read on in a file; return how many bytes there were; raise Shrunk."""
-    data = file.read(limit)
-    start = file.position - len(data)
-    if start != framing.position:
-        _go_to(framing, start)  # a hole was stepped over
-    reading.items += framing.feed(data, _now())
-    reading.size += len(data)
-    return len(data)
-
-
-def _go_to(framing: Framing, position: int, ahead: dict[str, int] | None = None) -> None:
-    framing.restore(msgspec.structs.replace(framing.kept(), offset=position, ahead=ahead or {}))
-
-
-def _now() -> int:
-    return time.time_ns() // 1000

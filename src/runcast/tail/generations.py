@@ -1,5 +1,6 @@
 """Generations: the files that are or were at one path, found again and opened in their order."""
 
+import os
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,6 @@ class Lost(NamedTuple):
     """Output is missing here, or may be: the event `gap` says so, with this reason."""
 
     reason: str
-    bytes: int | None = None
 
 
 class Generation(NamedTuple):
@@ -115,6 +115,7 @@ class Place(NamedTuple):
     def reopen(self, mark: Mark) -> Opened | None:
         """Find and open the file of a mark, at the path or beside it, and go to where it was left.
 
+        Where rotation gives it no name of its kind, only its content shows that it is this file.
         One that is at the path but no longer begins with what was read will say so when it is read.
         """
         for path in self._places_of(mark):
@@ -132,6 +133,8 @@ class Place(NamedTuple):
         # Only if it is not there: this lists the folder.
         if (beside := find(self.path, mark.identity)) is not None:
             yield beside
+        elif mark.head:
+            yield from _renamed(self.path, mark.inode)
 
 
 def standing(path: str, *, from_end: bool = False, within: str | None = None) -> State:
@@ -145,7 +148,7 @@ def standing(path: str, *, from_end: bool = False, within: str | None = None) ->
     except Unreadable:  # it is no log, so what comes to be there is another file
         return State(confirmed=clock)
     except OSError:
-        return State(marks=_unopened(path, from_end=from_end), confirmed=clock)
+        return State(marks=unopened(path, from_end=from_end), confirmed=clock)
     try:
         if from_end:
             file.end()
@@ -154,8 +157,8 @@ def standing(path: str, *, from_end: bool = False, within: str | None = None) ->
         file.close()
 
 
-def _unopened(path: str, *, from_end: bool) -> list[Mark]:
-    """Note a file that cannot be opened now as well as can be."""
+def unopened(path: str, *, from_end: bool) -> list[Mark]:
+    """Note a file that cannot be opened now as well as can be; nothing if it cannot be seen."""
     try:
         found = seen(path)
     except OSError:
@@ -176,6 +179,21 @@ def is_known(path: str, state: State) -> bool:
         return _again(file, state.all()) is not None
     finally:
         file.close()
+
+
+def _renamed(path: str, inode: int) -> Iterator[str]:
+    """Yield the files in the folder of a path that may be the one that was there."""
+    for folder in {os.path.dirname(path), os.path.dirname(os.path.realpath(path))}:
+        try:
+            entries = list(os.scandir(folder or "."))
+        except FileNotFoundError:
+            continue
+        for entry in entries:
+            if entry.inode() != inode or not entry.is_file(follow_symlinks=False):
+                continue
+            # It may be the inode of another file by now, whose troubles are none of ours.
+            if os.access(entry.path, os.R_OK):
+                yield entry.path
 
 
 def _again(file: Opened, marks: Iterable[Mark]) -> Kept | None:

@@ -12,11 +12,11 @@ PACE_S = 0.003  # hints are read at most this often; the kernel merges equal one
 
 MODIFY = 0x2
 ATTRIB = 0x4
+CLOSE_WRITE = 0x8
 MOVED_FROM = 0x40
 MOVED_TO = 0x80
 CREATE = 0x100
 DELETE = 0x200
-DELETE_SELF = 0x400
 MOVE_SELF = 0x800
 OVERFLOW = 0x4000  # IN_Q_OVERFLOW: hints were lost
 IGNORED = 0x8000  # the folder is gone, and its watch with it

@@ -36,18 +36,27 @@ class Mark(msgspec.Struct, kw_only=True, omit_defaults=True):
         return self.device, self.inode
 
 
+class Trouble(msgspec.Struct):
+    """Why a file cannot be read, and since when people were told of it, in ns since the epoch."""
+
+    reason: str
+    since: int
+
+
 class State(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Where a tail stands, for another tail of the same path to go on there.
 
     `marks` has the files that are being read, the oldest first; `late` those that were replaced a
     moment ago and may still be written to; `past` the last that were left. `confirmed` is when the
-    path was last known to be the newest of `marks`, in ns since the epoch.
+    path was last known to be the newest of `marks`, in ns since the epoch. `trouble` is noted for
+    those who tell of it once; a tail does not look at it.
     """
 
     marks: list[Mark] = []
     late: list[Mark] = []
     past: list[Mark] = []
     confirmed: int = 0
+    trouble: Trouble | None = None
 
     def all(self) -> Iterator[Mark]:
         """Yield the marks of all files that this tail has to do with."""

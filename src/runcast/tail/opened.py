@@ -25,12 +25,12 @@ class Opened:
 
     __slots__ = ("before", "device", "fd", "head", "inode", "position", "renewed")
 
-    def __init__(self, fd: int, *, position: int = 0) -> None:
+    def __init__(self, fd: int) -> None:
         """Take over a descriptor of a regular file."""
         found = os.fstat(fd)
         self.fd = fd
         self.device, self.inode = found.st_dev, found.st_ino
-        self.position = position
+        self.position = 0
         self.renewed = False
         self.head = b""
         self.before = b""

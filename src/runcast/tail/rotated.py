@@ -14,9 +14,7 @@ from runcast.tail.marks import Identity
 _ADDED = re.compile(r"[-._~](\d[\dTZ._:+-]*|old|prev|bak)|(\d{8}[\dTZ._:+-]*)", re.ASCII)
 CLOCK_NS = 50_000_000  # a file's times come from a clock that stands still for a few ms
 _LARGEST_INDEX = 99_999  # what is larger is a date
-
-
-_DATE_DIGITS = 6
+_DATE_DIGITS = 6  # at least
 
 
 class Sibling(NamedTuple):
@@ -58,8 +56,23 @@ def _beside(path: str) -> Iterator[Sibling]:
             continue
         if stat.S_ISREG(found.st_mode):
             identity = (found.st_dev, found.st_ino)
-            doubtful = behind is None and sum(map(str.isdigit, added)) < _DATE_DIGITS
+            doubtful = behind is None and _is_doubtful(added)
             yield Sibling(entry.path, identity, found.st_mtime_ns, _age(added), doubtful)
+
+
+def originals(path: str) -> Iterator[tuple[str, bool]]:
+    """Yield the paths of which this may be an older generation, by its name alone.
+
+    With each comes whether that is doubtful, in the sense of `Sibling`.
+    """
+    folder, slash, name = path.rpartition("/")
+    stem, suffix = PurePath(name).stem, PurePath(name).suffix
+    for at in range(1, len(name)):
+        if _ADDED.fullmatch(name, at):
+            yield f"{folder}{slash}{name[:at]}", False
+    for at in range(1, len(stem) if suffix else 0):
+        if found := _ADDED.fullmatch(stem, at):
+            yield f"{folder}{slash}{stem[:at]}{suffix}", _is_doubtful(found[1] or found[2])
 
 
 def find(path: str, identity: Identity) -> str | None:
@@ -90,6 +103,10 @@ def _added(name: str, start: str, end: str) -> str | None:
     middle = name[len(start) : len(name) - len(end)]
     found = _ADDED.fullmatch(middle)
     return found[1] or found[2] if found else None
+
+
+def _is_doubtful(added: str) -> bool:
+    return sum(map(str.isdigit, added)) < _DATE_DIGITS
 
 
 def _age(added: str) -> int:

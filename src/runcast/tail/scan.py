@@ -6,8 +6,9 @@ import re
 import stat
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from fnmatch import translate
+from pathlib import PurePath
 from typing import NamedTuple
 
 FOLDERS = 20_000  # looked at in one scan: a root such as / must not keep it going for minutes
@@ -48,33 +49,41 @@ class Scanner:
 
     The glob's parts match the names on the way to a source: `*`, `?` and `[...]` within a name,
     `**` any number of folders. Names that begin with a dot match only a part that does so.
-    Folders behind symbolic links are entered where a part names them, never by `**`. Without
-    `files` a source is a file that matches. With `files`, names by stream, it is a folder that
-    matches and has at least one of them.
+    Folders behind symbolic links are entered where a part names them, never by `**`; only with
+    `follow` if they lie outside of the root. Without `files` a source is a file that matches. With
+    `files`, names by stream, it is a folder that matches and has at least one of them.
 
     A folder that has not changed is not listed again. One scan at a time.
     """
 
-    def __init__(self, root: str, glob: str, files: Mapping[str, str] | None) -> None:
+    def __init__(
+        self, root: str, glob: str, files: Mapping[str, str] | None, *, follow: bool = True
+    ) -> None:
         self._root = root
         self._pattern = _Pattern(glob, files)
         self._top = _Folder(root, "", self._pattern.start)
+        self._follow = follow
         self._found = Found({}, [], None)
 
-    def scan(self) -> Found:
+    def scan(self, changed: Container[str] | None = None) -> Found:
         """Look at all folders; return the same object as last time if nothing is different.
 
-        Blocks. Never raises: what cannot be read is the `problem`. What lies beyond the limits of
-        one scan is left out, the deepest folders first, and so is the `problem`, too.
+        If it is known which of them have `changed`, by their paths, the others are taken as they
+        were, but for those that were not certain then. Blocks. Never raises: what cannot be read is
+        the `problem`. What lies beyond the limits of one scan is left out, the deepest folders
+        first, and so is the `problem`, too.
         """
         now = time.time()
+        within = None if self._follow else os.path.realpath(self._root)
         sources: dict[str, Source] = {}
         folders: list[str] = []
         problems: list[str] = []
         waiting = deque([self._top])
         while waiting and len(folders) < FOLDERS and len(sources) < SOURCES:
             folder = waiting.popleft()
-            trouble = folder.look(self._pattern, now)
+            trouble = None
+            if changed is None or folder.path in changed or not folder.certain:
+                trouble = folder.look(self._pattern, now, within)
             gone = trouble is not None and trouble.errno in _GONE
             if trouble is not None and (not gone or folder is self._top):
                 problems.append(f"{folder.path}: {trouble.strerror}")
@@ -100,18 +109,31 @@ class Scanner:
 class _Folder:
     """A folder as it was when it was last listed; `places` say what of the glob is still ahead."""
 
-    def __init__(self, path: str, under: str, places: frozenset[int]) -> None:
+    def __init__(
+        self, path: str, under: str, places: frozenset[int], *, link: bool = False
+    ) -> None:
         self.path = path
         self.under = under
         self.places = places
         self.children: dict[str, _Folder] = {}
         self.sources: dict[str, Source] = {}
+        self._link = link
         self._mark: tuple[int, int, int] | None = None  # None: to be listed again at any rate
         self._listed_at = 0.0
 
-    def look(self, pattern: "_Pattern", now: float) -> OSError | None:
-        """List it if it may have changed; return what kept us from doing so."""
+    @property
+    def certain(self) -> bool:
+        """Whether it is as it was listed, unless it has changed since."""
+        return self._mark is not None
+
+    def look(self, pattern: "_Pattern", now: float, within: str | None) -> OSError | None:
+        """List it if it may have changed; return what kept us from doing so.
+
+        What is behind a link is taken as gone if it is not `within` this real folder.
+        """
         try:
+            if self._link and within is not None and not _lies_in(self.path, within):
+                raise FileNotFoundError(errno.ENOENT, "outside of the root", self.path)
             facts = os.stat(self.path)
             mark = (facts.st_dev, facts.st_ino, facts.st_mtime_ns)
             if mark != self._mark or not 0 <= now - self._listed_at < RELIST_S:
@@ -143,17 +165,17 @@ class _Folder:
                 elif kind == stat.S_IFDIR:
                     link = entry.is_symlink()
                     if places := pattern.enter(self.places, entry.name, link=link):
-                        children[entry.name] = self._child(entry.name, places)
+                        children[entry.name] = self._child(entry.name, places, link=link)
                 if len(sources) > SOURCES or len(children) > FOLDERS:
                     break
         self.children, self.sources = children, sources
         return certain
 
-    def _child(self, name: str, places: frozenset[int]) -> "_Folder":
+    def _child(self, name: str, places: frozenset[int], *, link: bool) -> "_Folder":
         known = self.children.get(name)
-        if known is not None and known.places == places:
+        if known is not None and (known.places, known._link) == (places, link):
             return known
-        return _Folder(os.path.join(self.path, name), _below(self.under, name), places)
+        return _Folder(os.path.join(self.path, name), _below(self.under, name), places, link=link)
 
 
 class _Part(NamedTuple):
@@ -227,6 +249,10 @@ def _kind(entry: os.DirEntry[str]) -> int:
         return stat.S_IFMT(entry.stat().st_mode)
     except OSError:
         return _NOWHERE
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    return PurePath(os.path.realpath(path)).is_relative_to(folder)
 
 
 def _below(under: str, name: str) -> str:

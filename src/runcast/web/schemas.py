@@ -262,7 +262,11 @@ class WatchedShown(Answer):
     )
     sources: int = Field(description="Files, or pairs of files, that became runs.")
     tailed: int = Field(description="How many of them are read at the moment.")
-    ended: int = Field(description="How many have no open run.")
+    ended: int = Field(description="How many have a run that has ended.")
+    left_alone: int = Field(
+        description="Files that are not read any more, since their run was cancelled or deleted."
+    )
+    older: int = Field(description="Files that are older generations of others, and no runs.")
     not_ingested: int = Field(description="How many say more than their log, as nobody follows.")
     unreadable: int = Field(description="How many could not be read when that was tried last.")
     hints: bool = Field(description="Whether the system tells of changes; else they are polled.")

@@ -37,6 +37,8 @@ def _shown(state: EntryState) -> dict[str, Any]:
         "sources": state.sources,
         "tailed": state.tailed,
         "ended": state.ended,
+        "left_alone": state.left_alone,
+        "older": state.older,
         "not_ingested": state.not_ingested,
         "unreadable": state.unreadable,
         "hints": state.hints,

@@ -29,15 +29,19 @@ log = structlog.get_logger(__name__)
 class EntryState(msgspec.Struct, frozen=True, kw_only=True):
     """How one entry of the settings stands.
 
-    `sources` are all that have a run, `ended` those whose latest run has ended; of the others some
-    are `tailed` now, and some hold what is `not_ingested` because nobody follows them. `hints`
-    says that the system tells of changes, `problem` why nothing, or not all, is found.
+    `sources` are all that became runs, `ended` those whose latest run has ended; of the others some
+    are `tailed` now, and some hold what is `not_ingested` because nobody follows them. What is
+    `left_alone` is neither, since its run was cancelled or deleted, or can have no id. Files that
+    are `older` are generations of others. `hints` says that the system tells of changes, `problem`
+    why nothing, or not all, is found.
     """
 
     entry: WatchEntry
     sources: int
     tailed: int
     ended: int
+    left_alone: int
+    older: int
     not_ingested: int
     unreadable: int
     hints: bool
@@ -66,6 +70,7 @@ class Watching:
     def start(self) -> None:
         """Begin to look and to read, if there is anything to watch."""
         if not self._entries:
+            self._task = asyncio.create_task(self._tell())
             return
         hints = Hints()
         reader = Reader(self._logs, self._folders, hints, self._sse.poll_interval_ms / 1000)
@@ -73,30 +78,31 @@ class Watching:
         thread = ThreadPoolExecutor(1, "runcast-scan")
         around = Around(self._logs.store, self._workspaces, reader, interest, hints, thread)
         interval_s = self._sse.discovery_interval_ms / 1000
-        self._discoveries = {
-            name: Discovery(entry, around, interval_s) for name, entry in self._entries.items()
-        }
+        for name, entry in self._entries.items():
+            earlier = list(self._discoveries.values())
+            self._discoveries[name] = Discovery(entry, around, interval_s, earlier)
         self._logs.on_interest = interest.note
         self._around = around
         self._task = asyncio.create_task(self._run(reader))
 
     async def close(self) -> None:
         """Stop everything, and give all descriptors back."""
-        if self._around is None or self._task is None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._around is None:
             return
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
         self._logs.on_interest = None
         self._around.thread.shutdown()
         await self._around.reader.close()
         self._around.hints.close()
 
     def forget(self, run_ids: Iterable[str]) -> None:
-        """Leave the sources of runs alone for good: these were cancelled or deleted."""
+        """Leave the files of runs alone for good: these were cancelled or deleted."""
         if self._around is not None:
             for run_id in run_ids:
                 for source in self._around.interest.sources(run_log(run_id)):
-                    source.stage = "closed"
+                    source.close()
                     self._around.reader.drop(source)
 
     def not_ingested(self, workspace_id: str | None = None, run_id: str | None = None) -> int:
@@ -125,7 +131,9 @@ class Watching:
             entry=discovery.entry,
             sources=len(sources),
             tailed=sum(map(tailed, sources)),
-            ended=sum(source.stage != "open" for source in sources),
+            ended=sum(source.stage == "ended" for source in sources),
+            left_alone=sum(source.stage == "closed" for source in sources) + len(discovery.left),
+            older=discovery.older,
             not_ingested=sum(source.unread for source in sources),
             unreadable=sum(bool(source.told) for source in sources),
             hints=discovery.hinted,
@@ -139,8 +147,12 @@ class Watching:
     async def _run(self, reader: Reader) -> None:
         for source in await self._loaded():
             self._discoveries[source.entry.name].adopt(source)
-        works = [discovery.run() for discovery in self._discoveries.values()]
-        await asyncio.gather(reader.run(), *works)
+        discoveries = self._discoveries.values()
+        await asyncio.gather(reader.run(), *[discovery.run() for discovery in discoveries])
+
+    async def _tell(self) -> None:
+        """Tell of the runs of entries that are not in the settings any more."""
+        await self._loaded()
 
     async def _loaded(self) -> list[Watched]:
         while True:

@@ -19,6 +19,7 @@ from runcast.runtime.ingest import STORAGE_RETRY_S
 from runcast.runtime.logs import Logs
 from runcast.runtime.watching.errands import Errands
 from runcast.runtime.watching.nudges import Nudges
+from runcast.runtime.watching.paces import Paces
 from runcast.runtime.watching.source import Watched
 from runcast.runtime.watching.tailing import Tailing
 from runcast.tail.hints import Hints
@@ -28,7 +29,9 @@ PASS_S = 0.05  # or for so long: thousands of files may have to be opened at onc
 BUSY_S = 10.0  # a file that has grown within this time is polled, whatever the hints say
 TURNED_AT_ONCE = 200  # others want the loop, too
 FAILED_S = 1.0  # after a defect
-LEFT_OPEN = 0.75  # of the descriptors that tails may have, once they had all of them
+LATE_POLL_S = 1.0  # between two looks at a file that was replaced, and that nobody hints at
+STARVED_S = 1.0  # until what found no descriptor left is looked at again
+LEFT_OPEN = 0.75  # of the descriptors that tails have, once there is none left for others
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -52,9 +55,8 @@ class Reader:
         self._left: list[Tailing] = []  # to be closed
         self._turned: set[Watched] = set()  # wanted since a moment ago, or no more
         self._due: dict[Watched, None] = {}  # in the order in which they wait
-        self._polled: set[Watched] = set()
+        self._paces = Paces()
         self._poll_s = poll_s
-        self._poll_at = 0.0
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._descriptors = 0
@@ -87,6 +89,13 @@ class Reader:
         self._errands.done(source)
         self.turn(source)
 
+    def recall(self, source: Watched) -> None:
+        """Read a source that is read from where the store knows it to be, which others changed."""
+        if (tailing := self._tailings.get(source)) is not None:
+            tailing.broken = True
+            self._turned.add(source)
+            self._wake.set()
+
     async def run(self) -> None:
         """Read whatever is wanted, for as long as this is not cancelled."""
         while True:
@@ -106,14 +115,11 @@ class Reader:
 
     async def _wait(self) -> None:
         if not self._due and not self._turned:
-            pause = max(0.0, self._poll_at - time.monotonic()) if self._polled else None
             with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout(self._paces.left_s()):
                     await self._wake.wait()
         self._wake.clear()
-        if self._polled and time.monotonic() >= self._poll_at:
-            self._due.update(dict.fromkeys(self._polled))
-            self._poll_at = time.monotonic() + self._poll_s
+        self._due.update(dict.fromkeys(self._paces.due()))
 
     async def _turn(self) -> None:
         for source in list(islice(self._turned, TURNED_AT_ONCE)):
@@ -132,7 +138,7 @@ class Reader:
     def _leave(self, source: Watched) -> None:
         self._left.append(self._tailings.pop(source))
         self._nudges.remove(source)
-        self._polled.discard(source)
+        self._paces.choose(source, None)
         self._due.pop(source, None)
         self._errands.done(source)
 
@@ -152,6 +158,8 @@ class Reader:
         looked = await self._in_thread(self._look, free)
         self._due = dict.fromkeys(one.source for one in free[len(looked) :]) | self._due
         await asyncio.gather(*[self._settle(one) for one in looked if one.waits])
+        if starved := sum(one.starved for one in looked):
+            log.warning("watch.no_descriptors", sources=starved)
         for tailing in looked:
             self._plan(tailing)
 
@@ -160,27 +168,28 @@ class Reader:
         source = tailing.source
         try:
             await tailing.commit()
-            if tailing.ending is not None:
-                await tailing.end(tailing.ending)
-                source.stage = "ended"
+            if tailing.conclusion is not None:
+                await tailing.end(tailing.conclusion)
+                source.end()
                 self._logs.seal(run_log(source.run.id))
             tailing.refused = False
         except Unavailable as error:
-            self._hold(tailing, error)
+            if not tailing.refused:
+                log.warning("watch.waits", run=source.run.id, error=error.message)
+            tailing.refused = True
+            self._hold(tailing, STORAGE_RETRY_S)
         except StaleCheckpoint:
             tailing.broken = True
         except (Conflict, NotFound):
-            source.stage = "closed"  # others have ended or deleted the run
+            source.close()  # others have ended or deleted the run
         except Exception:
             log.exception("watch.commit_failed", run=source.run.id)
             tailing.broken = True
 
-    def _hold(self, tailing: Tailing, error: Unavailable) -> None:
+    def _hold(self, tailing: Tailing, seconds: float) -> None:
         """Try again later: until then what was read is kept, and no more is read."""
-        if not tailing.refused:
-            log.warning("watch.waits", run=tailing.source.run.id, error=error.message)
-        tailing.refused = tailing.held = True
-        self._loop.call_later(STORAGE_RETRY_S, self._release, tailing)
+        tailing.held = True
+        self._loop.call_later(seconds, self._release, tailing)
 
     def _release(self, tailing: Tailing) -> None:
         tailing.held = False
@@ -192,6 +201,8 @@ class Reader:
         self._count(tailing)
         if tailing.broken:
             self._turned.add(source)
+        elif tailing.starved:
+            self._hold(tailing, STARVED_S)
         elif not tailing.held:
             if tailing.more:
                 self._due[source] = None
@@ -208,9 +219,9 @@ class Reader:
             self._due[source] = None  # what was written just before is hinted at by nobody
         busy = time.monotonic() - tailing.grown_at < BUSY_S
         if busy or (tailing.present and not covered):
-            self._polled.add(source)
+            self._paces.choose(source, self._poll_s)
         else:
-            self._polled.discard(source)
+            self._paces.choose(source, LATE_POLL_S if tailing.late else None)
 
     def _count(self, tailing: Tailing) -> None:
         if tailing.parser.unknown:
@@ -231,25 +242,34 @@ class Reader:
             if size >= PASS_BYTES or time.monotonic() > until:
                 break
             looked.append(tailing)
-            if tailing.waits:
-                continue
-            self._descriptors -= tailing.descriptors
-            try:
-                size += tailing.look()
-            except Exception:
-                log.exception("watch.look_failed", run=tailing.source.run.id)
-                tailing.broken = True
-            self._descriptors += tailing.descriptors
-        if self._descriptors > self._most_descriptors:
-            self._close_some()
+            if not tailing.waits:
+                size += self._read(tailing)
         return looked
+
+    def _read(self, tailing: Tailing) -> int:
+        """Read on in one; where descriptors are scarce, others give theirs back before or after."""
+        if self._descriptors >= self._most_descriptors:
+            self._close_some()
+        size = 0
+        self._descriptors -= tailing.descriptors
+        try:
+            size = tailing.look()
+        except Exception:
+            log.exception("watch.look_failed", run=tailing.source.run.id)
+            tailing.broken = True
+        self._descriptors += tailing.descriptors
+        if tailing.starved:
+            self._close_some()
+        return size
 
     def _close_some(self) -> None:
         """Give back the descriptors of the files that have not grown for the longest time."""
-        for tailing in sorted(self._tailings.values(), key=lambda one: one.grown_at):
-            self._close([tailing])
-            if self._descriptors <= self._most_descriptors * LEFT_OPEN:
+        enough = self._descriptors * LEFT_OPEN
+        holders = [one for one in self._tailings.values() if one.descriptors]
+        for tailing in sorted(holders, key=lambda one: one.grown_at):
+            if self._descriptors <= enough:
                 return
+            self._close([tailing])
 
     def _close(self, tailings: list[Tailing]) -> None:
         while tailings:

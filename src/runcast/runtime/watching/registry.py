@@ -1,6 +1,7 @@
 """The registry: which run each watched source had last, as the store has them."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 
 import msgspec
@@ -19,8 +20,14 @@ Place = tuple[str, str]  # an entry by its name, and a path below its root
 
 
 async def load(store: Store, entries: Mapping[str, WatchEntry]) -> list[Watched]:
-    """Return the sources of these entries that have a run, with the latest; raise Unavailable."""
+    """Return the sources of these entries that have a run, with the latest; raise Unavailable.
+
+    The runs of entries that are not among them are read no more, which the server's own log tells.
+    """
     latest = await _latest(store)
+    running = Counter(name for (name, _), run in latest.items() if not run.ended)
+    for name in sorted(running.keys() - entries.keys()):
+        log.warning("watch.no_such_entry", entry=name, running=running[name])
     found = [(entries[name], path, run) for (name, path), run in latest.items() if name in entries]
     sources: list[Watched] = []
     for start in range(0, len(found), PAGE):
@@ -49,5 +56,5 @@ def _watched(entry: WatchEntry, path: str, run: Run, kept: Checkpoint) -> Watche
         # Of a version that this one cannot read. To read it all again would double it.
         log.error("watch.unknown_checkpoint", run=run.id)
         closed = Watched(entry, source, run, Checkpoint())
-        closed.stage = "closed"
+        closed.close()
         return closed
