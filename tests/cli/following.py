@@ -86,7 +86,8 @@ def on_a_terminal(
         stdin=subprocess.DEVNULL,
         stdout=follower,
         stderr=subprocess.DEVNULL,
-        env=clean_environment({"RUNCAST_SERVER": NO_SERVER, **variables}),
+        # A test worker has a COLUMNS of its own, which would come before the terminal's.
+        env=clean_environment({"RUNCAST_SERVER": NO_SERVER, "COLUMNS": str(columns), **variables}),
     )
     os.close(follower)
     try:
