@@ -31,8 +31,9 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
         case.query["wait_s"] = SHORT_S
     if case.meta is None:
         return
-    if case.query and "workspace" in case.query and not _is_wrong(case, ParameterLocation.QUERY):
-        case.query["workspace"] = WORKSPACE
+    if case.query and not _is_wrong(case, ParameterLocation.QUERY):
+        known = _QUERIES.get(case.operation.label, {})
+        case.query.update({name: known[name] for name in known.keys() & case.query.keys()})
     if _is_wrong(case, ParameterLocation.BODY):
         return
     case.body = _storable(case.body)
@@ -134,6 +135,10 @@ def _mend_process(case: Any) -> None:
     case.body["workspaceId"] = WORKSPACE
 
 
+# What stands for a value of the query that no schema can describe.
+_QUERIES: dict[str, dict[str, str]] = {
+    "GET /api/v1/search": {"workspace": WORKSPACE, "since": DURATION},
+}
 _MENDED: dict[str, Callable[[Any], None]] = {
     "POST /api/execute": _mend_execution,
     "POST /api/processes": _mend_process,
