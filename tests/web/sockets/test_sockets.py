@@ -330,6 +330,7 @@ async def test_a_client_that_vanishes_breaks_nothing(live, runtime):
     await add_run(runtime)
     async with talking(live, "/") as stays:
         await stays.say(subscribe="r")
+        assert await stays.settle() == []  # it is subscribed now
         for path in PATHS * 5:
             async with talking(live, path) as talk:
                 await talk.say(subscribe="r", type="subscribe", runId="r")
