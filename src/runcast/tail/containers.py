@@ -13,7 +13,7 @@ from runcast.core.limits import LINE_BYTES
 from runcast.core.times import parse_time
 from runcast.spool.cri import PART_BYTES
 from runcast.spool.records import Block
-from runcast.tail.unfinished import Kept, Unfinished
+from runcast.tail.unfinished import Kept, Unfinished, line_blocks, part_blocks
 
 CARRIED_BYTES = 65_536  # of a line that goes on in the next file: it is kept in every checkpoint
 
@@ -87,9 +87,9 @@ class Records:
         if self._joins:
             return []
         return [
-            Block(time, stream, part, full=False)
+            block
             for stream, line in self._lines.items()
-            for part in line.drain()
+            for block in part_blocks(time, stream, line.drain())
         ]
 
     def end(self, time: int) -> list[Block]:
@@ -99,7 +99,7 @@ class Records:
         self._ahead = {}
         for stream, line in self._lines.items():
             if len(line.text) > CARRIED_BYTES:
-                blocks += _blocks(time, stream, line.end())
+                blocks += line_blocks(time, stream, line.end())
             line.carry()
         return blocks
 
@@ -110,7 +110,7 @@ class Records:
         self._ahead = {}
         for stream, line in self._lines.items():
             if line.open:
-                blocks += _blocks(time, stream, line.end())
+                blocks += line_blocks(time, stream, line.end())
         return blocks
 
     def finish(self, time: int) -> list[Block]:
@@ -118,7 +118,7 @@ class Records:
         blocks = self._last(time) + self.flush(time)
         for stream, line in self._lines.items():
             if line.text:
-                blocks += _blocks(time, stream, line.end())
+                blocks += line_blocks(time, stream, line.end())
         return blocks
 
     def _last(self, time: int) -> list[Block]:
@@ -148,16 +148,8 @@ class Records:
         if record.full and not line.open and len(record.text) <= line.limit:
             return [Block(record.time, record.stream, record.text)]
         if record.full:
-            return _blocks(record.time, record.stream, line.end(record.text))
-        parts = line.hold(record.text, offset)
-        return [Block(record.time, record.stream, part, full=False) for part in parts]
-
-
-def _blocks(time: int, stream: str, texts: list[bytes]) -> list[Block]:
-    """Make blocks of the parts of a line and, last, what ends it."""
-    *parts, last = texts
-    blocks = [Block(time, stream, part, full=False) for part in parts]
-    return [*blocks, Block(time, stream, last)]
+            return line_blocks(record.time, record.stream, line.end(record.text))
+        return part_blocks(record.time, record.stream, line.hold(record.text, offset))
 
 
 def _merged(blocks: Iterator[Block]) -> Iterator[Block]:

@@ -11,7 +11,7 @@ from runcast.core.limits import LINE_BYTES
 from runcast.spool.cri import PART_BYTES
 from runcast.spool.records import Block
 from runcast.tail.containers import Records, read_cri, read_docker
-from runcast.tail.unfinished import Kept, Unfinished
+from runcast.tail.unfinished import Kept, Unfinished, line_blocks, part_blocks
 
 
 class Framing(Protocol):
@@ -90,7 +90,7 @@ class Plain:
 
     def flush(self, time: int) -> list[Block]:
         """Give what is unfinished as parts; nothing where lines are held until they end."""
-        return [] if self._joins else self._parts(self._line.drain(), time)
+        return [] if self._joins else part_blocks(time, self._stream, self._line.drain())
 
     def end(self, time: int) -> list[Block]:
         """End the file, and with it a line without newline."""
@@ -106,10 +106,10 @@ class Plain:
         if self._joins:
             return self._rest(time)
         *parts, last = self._line.end()
-        return self._parts([*parts, last] if last else parts, time)
+        return part_blocks(time, self._stream, [*parts, last] if last else parts)
 
     def _rest(self, time: int) -> list[Block]:
-        return self._whole(self._line.end(), time) if self._line.open else []
+        return line_blocks(time, self._stream, self._line.end()) if self._line.open else []
 
     def _feed(self, data: bytes, time: int) -> list[Block]:
         start = self.position
@@ -119,21 +119,14 @@ class Plain:
         if newline:
             if self._line.open:
                 first, more, lines = lines.partition(b"\n")
-                blocks = self._whole(self._line.end(first), time)
+                blocks = line_blocks(time, self._stream, self._line.end(first))
                 newline = more
             if newline:
                 blocks.append(Block(time, self._stream, lines))
         if rest:
             parts = self._line.hold(rest, start + len(data) - len(rest))
-            blocks += self._parts(parts, time)
+            blocks += part_blocks(time, self._stream, parts)
         return blocks
-
-    def _whole(self, texts: list[bytes], time: int) -> list[Block]:
-        *parts, last = texts
-        return [*self._parts(parts, time), Block(time, self._stream, last)]
-
-    def _parts(self, parts: list[bytes], time: int) -> list[Block]:
-        return [Block(time, self._stream, part, full=False) for part in parts]
 
 
 # Name of a framing -> what makes one, for the stream that a file holds if it does not say.

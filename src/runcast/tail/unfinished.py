@@ -1,8 +1,11 @@
 """The unfinished line of one stream: what is held until its newline comes. Pure."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from runcast.spool.cri import PART_BYTES, boundary
+from runcast.spool.records import Block
 
 
 class Kept(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -82,3 +85,14 @@ class Unfinished:
 
     def _is_long(self) -> bool:
         return len(self.text) > (PART_BYTES if self.part else self.limit)
+
+
+def part_blocks(time: int, stream: str, parts: Iterable[bytes]) -> list[Block]:
+    """Make blocks of parts of a line that goes on."""
+    return [Block(time, stream, part, full=False) for part in parts]
+
+
+def line_blocks(time: int, stream: str, texts: list[bytes]) -> list[Block]:
+    """Make blocks of the parts of a line and, last, what ends it."""
+    *parts, last = texts
+    return [*part_blocks(time, stream, parts), Block(time, stream, last)]
