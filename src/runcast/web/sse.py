@@ -3,8 +3,9 @@
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from math import inf
 from typing import NamedTuple
 
@@ -217,8 +218,9 @@ class EventStream(Response):
         """
         if self._direct is None or self._fresh:
             return False
-        voice = Voice(self._wire.key, SEND_BYTES, self._encode)
-        chorus = Chorus.of(self._follower.track, voice)
+        # Bound to no stream: a voice may be heard on when the one that raised it has gone.
+        encode = partial(_encode, self._wire, self._follower.first)
+        chorus = Chorus.of(self._follower.track, Voice(self._wire.key, SEND_BYTES, encode))
         if not chorus.takes(self._follower, self._direct):
             return False
         await chorus.sing(self._follower, self._direct)
@@ -230,7 +232,7 @@ class EventStream(Response):
         after = follower.cursor
         batches = await follower.take()
         if batches:
-            parts = self._encode(batches, after)
+            parts = _encode(self._wire, follower.first, batches, after)
             if after < follower.floor and follower.floor > self._told:
                 parts.insert(0, self._gap(after, batches[0]))
             await self._send(send, parts)
@@ -244,22 +246,6 @@ class EventStream(Response):
         self._told = self._follower.floor
         first = max(self._follower.first(batch), after + 1)
         return self._wire.gap(after, first, "retention")
-
-    def _encode(self, batches: Iterable[Batch], after: int) -> list[bytes]:
-        """Encode what is new; a batch wanted whole is encoded once for all its followers."""
-        wire, first = self._wire, self._follower.first
-        parts = []
-        for batch in batches:
-            if first(batch) <= after:
-                parts.append(wire.events(batch, after))
-                continue
-            encoded = batch.memo.get(wire.key)
-            if encoded is None:
-                encoded = wire.events(batch, after)
-                if wire.key is not None and len(batch.memo) < SHARED_ENCODINGS:
-                    batch.memo[wire.key] = encoded
-            parts.append(encoded)
-        return parts
 
     async def _close(self, send: Send) -> None:
         if self.run_id is not None:
@@ -280,6 +266,27 @@ class EventStream(Response):
             parts[0] = self._wire.first(parts[0], retry_ms + secrets.randbelow(retry_ms + 1))
         for piece in _pieces(parts):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
+
+
+def _encode(
+    wire: Wire, first: Callable[[Batch], int], batches: Iterable[Batch], after: int
+) -> list[bytes]:
+    """Encode what is new; a batch wanted whole is encoded once for all its followers.
+
+    `first` tells the number of a batch's first event, as `after` counts them.
+    """
+    parts = []
+    for batch in batches:
+        if first(batch) <= after:
+            parts.append(wire.events(batch, after))
+            continue
+        encoded = batch.memo.get(wire.key)
+        if encoded is None:
+            encoded = wire.events(batch, after)
+            if wire.key is not None and len(batch.memo) < SHARED_ENCODINGS:
+                batch.memo[wire.key] = encoded
+        parts.append(encoded)
+    return parts
 
 
 def _pieces(parts: list[bytes]) -> Iterator[bytes | memoryview]:
