@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from runcast.config import External, Settings
-from runcast.core.errors import Conflict
+from runcast.core.errors import Conflict, Unavailable
 from runcast.core.limits import INLINE_BYTES
 from runcast.runtime import upkeep
 from runcast.runtime.external import ExternalSpec, Report
@@ -77,3 +77,19 @@ async def test_an_id_that_is_a_uuid_is_the_same_in_capitals(runtime: Runtime) ->
     assert (await runtime.get(small)).id == small
     with pytest.raises(Conflict, match="exists"):
         await runtime.external.start(ExternalSpec(id=small))
+
+
+async def test_a_long_text_that_cannot_be_kept_is_refused_and_nothing_of_it_is_stored(
+    runtime: Runtime,
+) -> None:
+    run = await runtime.external.start(ExternalSpec(id="r"))
+    in_the_way = runtime.data_dir.runs / run.key  # where its folder would have to be
+    in_the_way.write_text("")
+    told = Report("output", {"stream": "stdout", "text": LONG})
+    with pytest.raises(Unavailable) as refused:
+        await runtime.external.append("r", [told])
+    assert refused.value.code == "storage"
+    assert (await runtime.get("r")).last_seq == run.last_seq
+    in_the_way.unlink()
+    await runtime.external.append("r", [told])
+    assert await read(runtime, "r") == LONG.encode()

@@ -17,8 +17,8 @@ from runcast.core.runs import Run
 from runcast.parsers import Saved
 from runcast.parsers.envelope import EnvelopeParser
 from runcast.parsers.values import Json, decode
+from runcast.runtime.blobs import keep_blobs
 from runcast.runtime.clock import now
-from runcast.runtime.external import keep_blobs
 from runcast.runtime.spill import spill
 from runcast.runtime.workspaces import DEFAULT, Workspaces
 from runcast.stores import Addition, Advance, Checkpoint, RunFilter, Store
@@ -183,7 +183,7 @@ class Envelopes:
         entries, blobs = spill(bare)
         if not blobs:
             return list(drafts)
-        await asyncio.to_thread(keep_blobs, self._folders / place.key, blobs)
+        await keep_blobs(self._folders / place.key, blobs)
         return [
             Draft(kept.time, kept.type, kept.data | {_ENVELOPE: one.data[_ENVELOPE]})
             for kept, one in zip(entries, drafts, strict=True)

@@ -23,12 +23,11 @@ from runcast.core.runs import (
     fixed_metadata,
 )
 from runcast.runtime.approvals import Approvals
+from runcast.runtime.blobs import spilled
 from runcast.runtime.clock import now
 from runcast.runtime.logs import Logs
-from runcast.runtime.spill import Blobs, spill
 from runcast.runtime.submit import fault_of_metadata
 from runcast.runtime.workspaces import Workspaces
-from runcast.spool.folder import RunFolder
 from runcast.stores import Addition, Span, Store
 
 _TELLERS = {"run": "runcast executes", "watch": "a log file tells of"}  # and no client
@@ -235,10 +234,7 @@ class External:
         return run
 
     async def _kept(self, run: Run, drafts: list[Draft]) -> list[Entry]:
-        entries, blobs = spill(drafts)
-        if blobs:
-            await asyncio.to_thread(keep_blobs, self._folders / run.key, blobs)
-        return entries
+        return await spilled(self._folders / run.key, drafts)
 
     async def _withdraw(self, run: Run, status: Status) -> None:
         """Settle what a run has asked and nobody answered, if it ends now."""
@@ -284,12 +280,6 @@ def _ending(status: Draft) -> _Ending:
         return msgspec.convert(status.data, _Ending)
     except msgspec.ValidationError as error:
         raise BadRequest.of("status", str(error)) from None
-
-
-def keep_blobs(folder: Path, blobs: Blobs) -> None:
-    """Keep blobs in the folder of a run that nobody executes here."""
-    folder.mkdir(mode=0o700, exist_ok=True)  # a run that nobody executes has none until now
-    RunFolder(folder).keep_blobs(blobs)
 
 
 def _span(run: Run, count: int) -> Span:

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,12 +9,13 @@ from msgspec.structs import replace
 
 from runcast.agents.control import Control, control
 from runcast.core.errors import BadRequest, Conflict, NotFound
-from runcast.core.events import Data, Draft, Entry, run_log
+from runcast.core.events import Data, Draft, run_log
 from runcast.core.once import Once, mapped
 from runcast.core.runs import Run
 from runcast.runtime.approvals import STATES, Answer, settling
+from runcast.runtime.blobs import spilled
 from runcast.runtime.clock import now
-from runcast.runtime.spill import spill, unspill
+from runcast.runtime.spill import unspill
 from runcast.spool.folder import RunFolder
 from runcast.stores import Approval, Span, Stdin, Store
 
@@ -56,7 +56,7 @@ async def answer_approval(
     said = listening.answer(asked, answer.decision, answer.message, answer.input)
     state = STATES[answer.decision]
     draft = settling(approval, state, now(), message=answer.message, input=answer.input)
-    entries = await _kept(folder, [draft])
+    entries = await spilled(Path(folder.path), [draft])
 
     def settled(span: Span) -> Run:
         return replace(run, last_seq=span.last, pending_approvals=run.pending_approvals - 1)
@@ -78,7 +78,7 @@ async def send(
         raise BadRequest.of("text", "must not be empty")
     stdin = Stdin(_input(control(run.dialect) if run.agent else None, said), last=said.eof)
     drafts = [Draft(now(), "input", {"text": said.text})] if said.text else []
-    entries = await _kept(folder, drafts)
+    entries = await spilled(Path(folder.path), drafts)
 
     def fed(span: Span) -> Run:
         return replace(run, last_seq=span.last)
@@ -126,10 +126,3 @@ async def _find(store: Store, run: Run, approval_id: str) -> Approval:
 
 def _whole(folder: RunFolder, data: Data) -> Data:
     return unspill(data, lambda blob_id: find_blob(folder, blob_id).read_bytes())
-
-
-async def _kept(folder: RunFolder, drafts: Sequence[Entry]) -> list[Entry]:
-    entries, blobs = spill(drafts)
-    if blobs:
-        await asyncio.to_thread(folder.keep_blobs, blobs)
-    return entries

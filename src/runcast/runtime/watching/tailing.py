@@ -1,6 +1,5 @@
 """Tailing one source: what its files say becomes events, each line once, whatever crashes."""
 
-import asyncio
 import math
 import os
 import time
@@ -10,13 +9,12 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from runcast.core.errors import Unavailable
 from runcast.core.events import Draft, Entry, run_log
 from runcast.core.runs import Run
 from runcast.parsers import Saved
 from runcast.runtime.approvals import Approvals
+from runcast.runtime.blobs import keep_blobs
 from runcast.runtime.clock import now
-from runcast.runtime.external import keep_blobs
 from runcast.runtime.ingest import parser_of
 from runcast.runtime.spill import Blobs, spill
 from runcast.runtime.watching.ending import outcome_at
@@ -130,7 +128,7 @@ class Tailing:
             await self._approvals.load()
             self._loaded = True
         if step.blobs:
-            await asyncio.to_thread(self._keep, step.blobs)
+            await keep_blobs(self._folder, step.blobs)
         advance = Advance(self.source.kept.offset, step.checkpoint)
         await self._approvals.append(step.entries, advance)
         self.source.committed(step.checkpoint, step.states)
@@ -232,12 +230,6 @@ class Tailing:
             source=encode_states(states),
         )
         return _Step(*spill(entries), checkpoint, states)
-
-    def _keep(self, blobs: Blobs) -> None:
-        try:
-            keep_blobs(self._folder, blobs)
-        except OSError as error:
-            raise Unavailable("storage", f"cannot keep a blob: {error.strerror}") from error
 
 
 def _gap(lost: Lost) -> Draft:
