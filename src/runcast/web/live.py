@@ -1,6 +1,7 @@
 """Live: streams whose clients have everything are written to together when their log moves."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import NamedTuple
 
 from runcast.core.events import Batch
@@ -34,7 +35,7 @@ class Chorus:
         self._voice = voice
         self._place = voice.key or object()
         self._cursor = 0  # of all members
-        self._members: dict[Follower, Direct] = {}
+        self._members: dict[Follower, Callable[[bytes], None]] = {}
 
     @classmethod
     def of(cls, track: Track, voice: Voice) -> "Chorus":
@@ -51,11 +52,13 @@ class Chorus:
     async def sing(self, follower: Follower, direct: Direct) -> None:
         """Write to a client what comes, until its stream has to see to something itself."""
         self._cursor = follower.cursor
-        self._members[follower] = direct
+        self._members[follower] = direct.write
         self._track.listeners[self._place] = self
+        direct.when_held(partial(self._let_go, [follower]))
         try:
             await follower.nudged()
         finally:
+            direct.when_held(None)
             self._leave(follower)
 
     def moved(self) -> None:
@@ -66,19 +69,17 @@ class Chorus:
         if not batches or len(framed) > self._voice.limit:
             self._let_go(list(self._members))
             return
-        self._cursor = last = first.last(batches[-1])
-        by_position = isinstance(first, PositionFollower)
-        held = []
-        for follower, direct in self._members.items():
+        if isinstance(first, PositionFollower):
             # Something may have been removed that its client is to be told of.
-            if not direct.ready or (by_position and follower.floor > after):
-                held.append(follower)
-                continue
-            direct.write(framed)
+            self._let_go([one for one in self._members if one.floor > after])
+        self._cursor = last = first.last(batches[-1])
+        # A write may tell that its client is held up, who is let go of then.
+        for follower, write in list(self._members.items()):
+            write(framed)
             follower.cursor = last
         track = self._track
-        more = last < track.head or track.sealed or track.deleted
-        self._let_go(list(self._members) if more else held)
+        if last < track.head or track.sealed or track.deleted:
+            self._let_go(list(self._members))
 
     def _let_go(self, followers: Iterable[Follower]) -> None:
         for follower in followers:

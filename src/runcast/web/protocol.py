@@ -33,9 +33,14 @@ class Direct:
             and not cycle.disconnected
         )
 
-    def write(self, chunk: bytes) -> None:
-        """Write what `chunk` made; call it only while `ready`."""
-        self._protocol.transport.write(chunk)
+    @property
+    def write(self) -> Callable[[bytes], None]:
+        """What writes whatever `chunk` made; to be called only while `ready`."""
+        return self._protocol.transport.write
+
+    def when_held(self, held: Callable[[], None] | None) -> None:
+        """Call `held` as soon as this is no longer `ready`; None: call nobody."""
+        self._protocol.held = held
 
     def when_lost(self, lost: Callable[[], None]) -> None:
         """Call `lost` once the client has left, or now if it has."""
@@ -53,17 +58,27 @@ class GuardedProtocol(HttpToolsProtocol):
     """Refuse targets that name a host of their own, which uvicorn would cut down to the path."""
 
     transport: asyncio.Transport
-    lost: Callable[[], None] | None = None  # what the response at hand wants to do then
+    # What the response at hand wants to do when its client does not read, and when it has left.
+    held: Callable[[], None] | None = None
+    lost: Callable[[], None] | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let the response at hand know."""
         super().connection_lost(exc)
+        if self.held is not None:
+            self.held()
         if self.lost is not None:
             self.lost()
 
+    def pause_writing(self) -> None:
+        """Let the response at hand know."""
+        super().pause_writing()
+        if self.held is not None:
+            self.held()
+
     def on_response_complete(self) -> None:
         """Forget the response."""
-        self.lost = None
+        self.held = self.lost = None
         super().on_response_complete()
 
     def on_message_begin(self) -> None:
