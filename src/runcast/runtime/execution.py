@@ -32,9 +32,10 @@ log = structlog.get_logger(__name__)
 class Here:
     """What all executions of this process share."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, hold: Callable[[], float]) -> None:
+        """Take the policy, and what says for how long nobody needs to read on."""
         self.policy = policy
-        self.watch = Watch()
+        self.watch = Watch(hold)
         self.runners = Runners()
         self.budget = Budget()
         self.unknown_lines: Counter[str] = Counter()  # lines nobody understood, by dialect

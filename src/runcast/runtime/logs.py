@@ -16,7 +16,8 @@ from runcast.stores import ALL_RUNS, Selection, Store
 HOT_BYTES = 4 * 1024 * 1024  # recent batches; their encodings add a few times as much
 BATCH_OVERHEAD = 512  # what a batch takes in memory beside its body
 MAX_PACE_S = 0.010  # batching pays up to here; beyond it only adds delay
-PACE_FACTOR = 10  # a flush pass may take a tenth of the loop's time
+PACE_FACTOR = 20  # a flush pass may take a twentieth of the loop's time
+LEAD_S = 0.001  # from a hint that a command printed something to its commit
 
 
 class Logs:
@@ -130,6 +131,10 @@ class Logs:
             self._timer.cancel()
         self._pass()
 
+    def hold(self) -> float:
+        """Return for how many seconds nobody gains by reading on: until the next pass is near."""
+        return self._next_pass - perf_counter() - LEAD_S
+
     def _add(self, track: Track) -> Track:
         self._tracks[track.key] = track
         return track
@@ -193,7 +198,10 @@ class Logs:
     def _schedule(self) -> None:
         if self._timer is None:
             pause = self._next_pass - perf_counter()
-            self._timer = self._loop.call_later(max(pause, 0), self._pass)
+            if pause <= LEAD_S:
+                self._pass()
+            else:
+                self._timer = self._loop.call_later(pause, self._pass)
 
     def _pass(self) -> None:
         self._timer = None

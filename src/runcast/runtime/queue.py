@@ -35,7 +35,7 @@ class Queue:
         self._store = store
         self._logs = logs
         self._folders = folders
-        self._here = Here(_policy(settings))
+        self._here = Here(_policy(settings), logs.hold)
         self._tasks: set[asyncio.Task[None]] = set()
         self._kicked = asyncio.Event()
         self._unsettled = True

@@ -8,12 +8,12 @@ from runcast.tail.hints import MODIFY, MOVED_TO, Hints, Ticket
 class Watch:
     """Calls back when a watched folder's files are written to or renamed into it.
 
-    At the pace of `Hints`. Where the system gives no hints, `available` is False and nothing is
-    ever called back.
+    At the pace of `Hints`, which `hold` may slow down. Where the system gives no hints,
+    `available` is False and nothing is ever called back.
     """
 
-    def __init__(self) -> None:
-        self._hints = Hints()
+    def __init__(self, hold: Callable[[], float]) -> None:
+        self._hints = Hints(hold)
 
     @property
     def available(self) -> bool:

@@ -50,11 +50,13 @@ class Hints:
 
     One pace for all folders: the first hint after a quiet spell is given at once, the next no
     sooner than PACE_S later, and what has happened to one name until then is one call with the
-    masks joined. Where inotify cannot be had, `available` is False and nothing is ever called
-    back. Belongs to the event loop that it was made in, and is used from there alone.
+    masks joined. `hold` is asked then, and may put it off by so many seconds more. Where inotify
+    cannot be had, `available` is False and nothing is ever called back. Belongs to the event loop
+    that it was made in, and is used from there alone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hold: Callable[[], float] = float) -> None:
+        self._hold = hold
         self._tickets: dict[int, list[Ticket]] = {}
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -130,10 +132,18 @@ class Hints:
 
     def _readable(self) -> None:
         self._loop.remove_reader(self._fd)
-        self._timer = self._loop.call_later(PACE_S, self._resume)
+        self._look()
+
+    def _look(self) -> None:
+        """Tell what has happened, and look again later; where nothing has, wait for it."""
         due: dict[tuple[int, str], int] = {}
         for watch, mask, name in _read(self._fd):
             due[watch, name] = due.get((watch, name), 0) | mask
+        if due:
+            self._timer = self._loop.call_later(PACE_S, self._resume)
+        else:
+            self._timer = None
+            self._loop.add_reader(self._fd, self._readable)
         for (watch, name), mask in due.items():
             self._tell(watch, name, mask)
 
@@ -152,8 +162,10 @@ class Hints:
         return [ticket for tickets in self._tickets.values() for ticket in tickets]
 
     def _resume(self) -> None:
-        self._timer = None
-        self._loop.add_reader(self._fd, self._readable)
+        if (pause := self._hold()) > 0:
+            self._timer = self._loop.call_later(pause, self._look)
+        else:
+            self._look()
 
 
 def _joined(tickets: list[Ticket]) -> int:
@@ -162,7 +174,10 @@ def _joined(tickets: list[Ticket]) -> int:
 
 def _read(fd: int) -> Iterator[tuple[int, int, str]]:
     """Yield what has happened: the watch, how, and to which name in the folder."""
-    data = os.read(fd, _READ_BYTES)
+    try:
+        data = os.read(fd, _READ_BYTES)
+    except BlockingIOError:
+        return
     start = 0
     while start < len(data):
         watch, mask, _, size = _HEADER.unpack_from(data, start)

@@ -33,14 +33,15 @@ class Order(NamedTuple):
 class Writer:
     """Takes operations on the loop and performs them in the order in which they came.
 
-    Nothing lingers: an operation that finds the thread idle is committed alone, those that
-    come while a commit is under way form the next group.
+    Nothing lingers: operations that are ready to go in one turn of the loop form a group, and so
+    do those that come while a commit is under way.
     """
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._ledger = Ledger(connection)
-        self._orders: SimpleQueue[Order | None] = SimpleQueue()
+        self._gathered: list[Order] = []  # in this turn of the loop
+        self._orders: SimpleQueue[Sequence[Order]] = SimpleQueue()  # none at all: the end
         self._loop = asyncio.get_running_loop()
         self._pause = 0.0
         self._thread = Thread(target=self._work, name="runcast-writer", daemon=True)
@@ -50,34 +51,42 @@ class Writer:
     def submit(self, operation: Operation[T]) -> "asyncio.Future[T]":
         """Have the operation performed; the future is resolved once it is durable."""
         future: asyncio.Future[T] = self._loop.create_future()
-        self._orders.put(Order(operation, future))
+        if not self._gathered:
+            # One hand-over wakes the thread once, and not while it would only wait for the GIL.
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append(Order(operation, future))
         return future
 
     async def close(self) -> None:
         """Perform what was submitted, then end the thread."""
-        self._orders.put(None)
+        self._hand_over()
+        self._orders.put(())
         await asyncio.to_thread(self._thread.join)
         self._connection.close()
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            self._orders.put(self._gathered)
+            self._gathered = []
 
     def _work(self) -> None:
         open_ = True
         while open_:
-            orders = self._wait()
-            open_ = None not in orders
-            group = [order for order in orders if order is not None]
-            if group:
+            gathered = self._wait()
+            open_ = () not in gathered
+            if group := [order for orders in gathered for order in orders]:
                 self._perform(group)
 
-    def _wait(self) -> list[Order | None]:
+    def _wait(self) -> list[Sequence[Order]]:
         """Return all orders there are; where none are but something is to be removed, that."""
         removing = self._ledger.removing
         try:
-            orders = [self._orders.get(timeout=self._pause if removing else None)]
+            gathered = [self._orders.get(timeout=self._pause if removing else None)]
         except Empty:
-            return [Order(removal.remove_some, None)]
+            return [[Order(removal.remove_some, None)]]
         while not self._orders.empty():
-            orders.append(self._orders.get())
-        return orders
+            gathered.append(self._orders.get())
+        return gathered
 
     def _perform(self, group: Sequence[Order]) -> None:
         batches: list[Batch] = []
