@@ -105,12 +105,14 @@ class Approvals:
             else:
                 self.committed(entries)
 
-    def _admit(self, entries: Iterable[Entry]) -> list[Entry]:
+    def _admit(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Return entries that the store will take.
 
         An agent may withdraw a question that has just been answered, or use an id twice; what
         it said is kept, but is no approval.
         """
+        if not any(map(_is_approval, entries)):
+            return entries
         states = {approval.id: approval.state for approval in self._known.values()}
         return [self._admitted(entry, states) for entry in entries]
 
@@ -126,6 +128,10 @@ class Approvals:
             asked = self._known.get(approval_id)
             return entry if asked is None else settling(asked, state, entry.time)
         return Draft(entry.time, "custom", {"name": "approval", "value": entry.data})
+
+
+def _is_approval(entry: Entry) -> bool:
+    return type(entry) is Draft and entry.type == "approval"
 
 
 def _noted(approval: Approval) -> Approval:

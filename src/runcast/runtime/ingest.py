@@ -3,9 +3,8 @@
 import asyncio
 import os
 from collections.abc import Callable, Iterator
-from functools import partial
 from time import perf_counter
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import structlog
 
@@ -26,7 +25,6 @@ REST_FACTOR = 2  # a command that prints faster than we read has two thirds of o
 MAX_REST_S = 0.020
 STORAGE_RETRY_S = 0.25
 
-T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
@@ -139,10 +137,10 @@ class Ingest:
             return self._shrunk(data)
         # A full chunk without a newline is no spool of ours: step over it, say so.
         size = size or len(data)
-        read = partial(self._parse, data[:size])
-        # The end of a line that was held open may take long to parse.
-        parsed = asyncio.to_thread(read) if self._checkpoint.open else _at_once(read)
-        entries, blobs = await parsed
+        if self._checkpoint.open:  # the end of a line that was held open may take long to parse
+            entries, blobs = await asyncio.to_thread(self._parse, data[:size])
+        else:
+            entries, blobs = self._parse(data[:size])
         checkpoint = self._checkpoint_at(self.offset + size)
         return _Step(entries, blobs, checkpoint, len(data) == CHUNK_BYTES)
 
@@ -213,7 +211,3 @@ def parser_of(run: Run) -> Parser:
         return new_parser(run.dialect)
     log.error("ingest.unknown_dialect", run=run.id, dialect=run.dialect)
     return new_parser("lines")
-
-
-async def _at_once(read: Callable[[], T]) -> T:
-    return read()

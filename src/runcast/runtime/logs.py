@@ -37,6 +37,7 @@ class Logs:
         self.on_interest: Callable[[Key, int], None] | None = None
         self._head = 0  # the newest position of all
         self._tracks: dict[Key, Track] = {}
+        self._selected: dict[Key, Track] = {}  # those of selections: often none
         self._recent: deque[Batch] = deque()
         self._recent_bytes = 0
         self._pages = Pages(store, self._excuse)
@@ -77,7 +78,9 @@ class Logs:
         It may name one thing: a task, a workspace, a run, a log, or nothing for all runs.
         """
         assert sum(field is not None for field in astuple(selection)) <= 1, selection
-        track = self._tracks.get(selection) or self._add(Track(selection, self._head))
+        track = self._selected.get(selection)
+        if track is None:
+            track = self._selected[selection] = Track(selection, self._head)
         follower = PositionFollower(self._pages, track, after, self._leave)
         self._join(follower)
         return follower
@@ -109,19 +112,19 @@ class Logs:
             track.deleted = True
             track.hot.clear()
             track.wake()
-        for track in self._tracks.values():
-            if isinstance(track.key, Selection) and any(one.log == log for one in track.hot):
+        for track in self._selected.values():
+            if any(one.log == log for one in track.hot):
                 track.hot = deque(batch for batch in track.hot if batch.log != log)
 
     def _excuse(self, floor: int) -> None:
-        for track in self._tracks.values():
+        for track in self._selected.values():
             for follower in track.followers:
                 if isinstance(follower, PositionFollower):
                     follower.excuse(floor)
 
     def nudge_all(self) -> None:
         """Make every waiting `take` return, for instance because the server drains."""
-        for track in self._tracks.values():
+        for track in (*self._tracks.values(), *self._selected.values()):
             for follower in track.followers:
                 follower.nudge()
 
@@ -156,14 +159,15 @@ class Logs:
 
     def _drop_unused(self, track: Track) -> None:
         """Let go of what nobody follows: a selection at once, a log once it has nothing hot."""
-        used = bool(track.hot) and isinstance(track.key, str)
-        if not used and self._tracks.get(track.key) is track:
+        if self._selected.get(track.key) is track:
+            del self._selected[track.key]
+        elif not track.hot and self._tracks.get(track.key) is track:
             del self._tracks[track.key]
 
     def _selections(self, batch: Batch) -> Iterator[Track]:
         """Yield the followed selections that a batch belongs to."""
-        for selection in _selections_of(batch):
-            if (track := self._tracks.get(selection)) is not None:
+        for selection in _selections_of(batch) if self._selected else ():
+            if (track := self._selected.get(selection)) is not None:
                 yield track
 
     def _committed(self, batches: Sequence[Batch]) -> None:

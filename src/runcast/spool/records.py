@@ -6,6 +6,7 @@ same header, so a block of such records can be split, decoded and stored without
 
 import calendar
 from collections.abc import Iterator
+from functools import lru_cache
 
 from runcast.spool.cri import HEADER_BYTES, PART_BYTES
 
@@ -152,7 +153,11 @@ def _block(
 
 
 def _micros(header: bytes) -> int:
-    text = header.decode("ascii")
+    return _seconds(header[:19]) * 1_000_000 + int(header[20:26])
+
+
+@lru_cache(maxsize=64)
+def _seconds(time: bytes) -> int:
+    text = time.decode("ascii")
     fields = (text[0:4], text[5:7], text[8:10], text[11:13], text[14:16], text[17:19])
-    numbers = [int(field) for field in fields]
-    return calendar.timegm((*numbers, 0, 0, 0)) * 1_000_000 + int(text[20:26])
+    return calendar.timegm((*map(int, fields), 0, 0, 0))

@@ -22,6 +22,7 @@ from runcast.web.sockets.protocol import SocketProtocol
 
 BACKLOG = 2048
 MESSAGE_BYTES = 64 * 1024  # of a WebSocket client: it says little more than what it wants
+GC_OBJECTS = 10_000  # between looks for cycles: a burst makes many objects, and none in cycles
 
 Announce = Callable[[str], None]
 
@@ -115,6 +116,7 @@ async def _serve(
 
         def ready() -> None:
             gc.freeze()
+            gc.set_threshold(GC_OBJECTS)
             announce(address_of(listener))
 
         try:
