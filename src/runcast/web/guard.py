@@ -86,19 +86,19 @@ class Guard:
             return
         except ClientDisconnect:
             return
-        await self._respond(scope, receive, send)
+        if scope["type"] == "websocket":
+            await self.app(scope, receive, send)
+        else:
+            await self._respond(scope, receive, send)
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Have the request answered; an answer that lasts comes out of the framework's layers.
 
-        A stream lives for hours, and the frames and objects of a dozen layers would with it.
+        A stream lives for hours, and the frames and objects of a dozen layers would with it; their
+        notes in the scope go, too.
         """
-        given = set(scope)
         lasting: list[Lasting] = []
-        scope[LASTING] = lasting
-        await self.app(scope, receive, send)
-        for name in scope.keys() - given:
-            del scope[name]
+        await self.app({**scope, LASTING: lasting}, receive, send)
         for answer in lasting:
             await answer.last(scope, receive, send)
 

@@ -27,6 +27,7 @@ router = APIRouter(tags=["streams"])
 MAX_TAIL = 1_000_000
 STREAMS = ("stdout", "stderr")
 ALIASES = {"log": "output"}  # as the native wire calls it
+_ALL: frozenset[str] = frozenset()  # one for all streams: each of its own would be 216 bytes
 
 LastEventId = Annotated[str | None, Header(description="The id of the last event received.")]
 
@@ -152,6 +153,8 @@ def start_of(after: str | None, last_event_id: str | None) -> int | None:
 
 
 def _names(field: str, text: str | None, known: Collection[str]) -> frozenset[str]:
+    if not text:
+        return _ALL
     names = frozenset(ALIASES.get(name, name) for name in split_names(text))
     for name in names.difference(known):
         raise _unknown(field, name, known)
