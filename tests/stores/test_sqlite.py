@@ -261,3 +261,18 @@ async def test_reading_a_page_walks_the_batches_whatever_sqlite_believes_of_the_
             f"EXPLAIN QUERY PLAN {getattr(queries, query)}", values
         ).fetchall()
     assert not [row for row in plan if "TEMP B-TREE" in str(row)], plan
+
+
+async def test_what_is_asked_for_in_one_turn_of_the_loop_is_one_commit(tmp_path: Path) -> None:
+    store = await open_store(f"sqlite:{tmp_path / 'store.db'}")
+    names = [f"r{number}" for number in range(20)]
+    for name in names:
+        await store.create(a_run(name))
+    told: list[Sequence[Batch]] = []
+    store.listen(told.append)
+
+    await asyncio.gather(*(store.append(run_log(name), [say("a")]) for name in names))
+
+    assert [batch.log for batch in told[0]] == [run_log(name) for name in names]
+    assert len(told) == 1
+    await store.close()

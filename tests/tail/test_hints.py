@@ -93,6 +93,23 @@ async def test_the_first_hint_comes_at_once_and_the_next_at_the_pace(
     assert loop.time() - started >= 0.19
 
 
+async def test_what_happens_while_hints_are_held_is_told_later_and_all_of_it(
+    tmp_path: Path,
+) -> None:
+    held = iter([0.2])
+    watching = Hints(lambda: next(held, 0.0))
+    told = Told()
+    watching.add(str(tmp_path), CREATE, told)
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    for number in range(5):
+        (tmp_path / f"{number}").touch()
+        await until(lambda: len(told) > number)  # noqa: B023 - awaited at once
+    assert loop.time() - started >= 0.19
+    assert [name for name, _ in told] == ["0", "1", "2", "3", "4"]
+    watching.close()
+
+
 async def test_who_leaves_is_told_nothing_more_and_the_others_are(
     watching: Hints, tmp_path: Path
 ) -> None:
