@@ -13,8 +13,8 @@ from runcast.runtime.pages import Key, Pages
 class Listener(Protocol):
     """Reads for many followers of a track at once."""
 
-    def moved(self) -> None:
-        """See what is new."""
+    def moved(self, urgent: bool) -> None:
+        """Note that there is something new, perhaps something urgent."""
 
 
 class Track:
@@ -60,7 +60,7 @@ class Track:
         """Let every follower look again."""
         urgent, self.urgent = self.urgent, False
         for listener in list(self.listeners.values()):
-            listener.moved()
+            listener.moved(urgent)
         waiting, self.waiting = self.waiting, []
         for future in waiting:
             if not future.done():
@@ -98,6 +98,11 @@ class Follower:
     @property
     def floor(self) -> int:
         """The highest number that `take` found to be removed: seqs have no other holes."""
+        return self._missed
+
+    @property
+    def removed(self) -> int:
+        """The highest number that is known to be removed, whether it is missed here or not."""
         return self._missed
 
     @property
@@ -215,6 +220,11 @@ class PositionFollower(Follower):
         """The highest position whose removal this reader may have missed; 0 if it missed none."""
         floor = self._pages.floor
         return floor if floor > self._excused else 0
+
+    @property
+    def removed(self) -> int:
+        """The highest position that is known to be removed."""
+        return self._pages.floor
 
     def excuse(self, floor: int) -> None:
         """Note a removal: who has everything by now has lost nothing by it."""

@@ -1,91 +1,160 @@
-"""Live: streams whose clients have everything are written to together when their log moves."""
+"""Live: clients who have everything are written to together when their log moves."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from runcast.core.events import Batch
-from runcast.runtime.follow import Follower, PositionFollower, Track
-from runcast.web.protocol import Direct, chunk
-
-Encode = Callable[[Iterable[Batch], int], list[bytes]]
+from runcast.runtime.follow import Follower, Track
+from runcast.web.throttle import Throttle
 
 
-class Voice(NamedTuple):
-    """How a stream encodes: what has the same `key`, if it is not None, encodes alike.
+class Outlet(Protocol):
+    """Where the bytes of one client can be written straight to its socket."""
 
-    What takes more than `limit` bytes is for each stream to send at its client's pace.
+    @property
+    def ready(self) -> bool:
+        """Whether what is written would go out at once, between two whole frames."""
+
+    @property
+    def write(self) -> Callable[[bytes], None]:
+        """What writes framed bytes; to be called only while `ready`."""
+
+    def when_held(self, held: Callable[[], None] | None) -> None:
+        """Call `held` as soon as this is no longer `ready`; None: call nobody."""
+
+
+class Part(NamedTuple):
+    """What is sung: `encode` frames the events of batches behind a number.
+
+    What has the same `key`, if it is not None, encodes alike. What takes more than `limit` bytes is
+    for each client to be sent at its own pace. Between two reads lies `interval_s`, but what is
+    urgent is read at once.
     """
 
     key: object | None
     limit: int
-    encode: Encode
+    encode: Callable[[list[Batch], int], bytes]
+    interval_s: float = 0.0
+
+
+class _Seat(NamedTuple):
+    outlet: Outlet
+    released: Callable[[], None]
 
 
 class Chorus:
-    """The clients of one track who have everything, and are told it in the same bytes.
+    """The clients of one track who have everything, and are told what comes in the same bytes.
 
     When the track moves, those bytes are framed once and written to all of them: no task is
     woken, and what a client costs is the write. Whatever is not simply more of the same (old
-    events, an end, a client that does not read) is for its own stream to see to: that is nudged.
+    events, an end, a client that does not read) is for each to see to by itself: it is let go.
+    Who joins is read for when the others are, so its first read may come early.
     """
 
-    def __init__(self, track: Track, voice: Voice) -> None:
+    def __init__(self, track: Track, part: Part) -> None:
+        self.throttle = Throttle(self._ring, part.interval_s)
         self._track = track
-        self._voice = voice
-        self._place = voice.key or object()
-        self._cursor = 0  # of all members
-        self._members: dict[Follower, Callable[[bytes], None]] = {}
+        self._part = part
+        self._place = object() if part.key is None else part.key
+        self._members: dict[Follower, Callable[[bytes], None]] = {}  # what writes to each
+        self._seats: dict[Follower, _Seat] = {}
+        self._removed = 0  # who missed a removal up to here was let go
 
     @classmethod
-    def of(cls, track: Track, voice: Voice) -> "Chorus":
-        """Return the chorus in which this voice sings, or a new one."""
-        found = None if voice.key is None else track.listeners.get(voice.key)
-        return found if isinstance(found, cls) else cls(track, voice)
+    def of(cls, track: Track, part: Part) -> "Chorus":
+        """Return the chorus that sings this part, or a new one."""
+        found = None if part.key is None else track.listeners.get(part.key)
+        return found if isinstance(found, cls) else cls(track, part)
 
-    def takes(self, follower: Follower, direct: Direct) -> bool:
-        """Tell whether a client can join: it has everything, as all others have, and reads."""
-        if follower.behind or follower.at_end or not direct.ready:
+    def __len__(self) -> int:
+        """Count the members."""
+        return len(self._members)
+
+    def takes(self, follower: Follower, outlet: Outlet) -> bool:
+        """Tell whether a client can join: it has everything, was told of any loss, and reads."""
+        if follower.behind or follower.at_end:
             return False
-        return not self._members or follower.cursor == self._cursor
+        return follower.floor <= follower.cursor and outlet.ready
 
-    async def sing(self, follower: Follower, direct: Direct) -> None:
-        """Write to a client what comes, until its stream has to see to something itself."""
-        self._cursor = follower.cursor
-        self._members[follower] = direct.write
+    def join(self, follower: Follower, outlet: Outlet, released: Callable[[], None]) -> None:
+        """Write to a client what comes, and move its cursor, until it leaves or is let go.
+
+        `released` is called in the latter case: it is no member any more then.
+        """
+        self._members[follower] = outlet.write
+        self._seats[follower] = _Seat(outlet, released)
         self._track.listeners[self._place] = self
-        direct.when_held(partial(self._let_go, [follower]))
+        outlet.when_held(partial(self._let_go, [follower]))
+
+    def leave(self, follower: Follower) -> None:
+        """Write nothing more to a client; do nothing if it is no member."""
+        if self._members.pop(follower, None) is None:
+            return
+        self._seats.pop(follower).outlet.when_held(None)
+        if not self._members:
+            self.throttle.stop()
+            del self._track.listeners[self._place]
+
+    async def sing(self, follower: Follower, outlet: Outlet) -> None:
+        """Write to a client what comes, until somebody nudges its follower or it is let go."""
+        self.join(follower, outlet, follower.nudge)
         try:
             await follower.nudged()
         finally:
-            direct.when_held(None)
-            self._leave(follower)
+            self.leave(follower)
 
-    def moved(self) -> None:
-        """Write what is new to all who read on, and let go of the others."""
-        first = next(iter(self._members))
-        after, batches = self._cursor, first.peek()
-        framed = chunk(b"".join(self._voice.encode(batches, after)))
-        if not batches or len(framed) > self._voice.limit:
-            self._let_go(list(self._members))
-            return
-        if isinstance(first, PositionFollower):
-            # Something may have been removed that its client is to be told of.
-            self._let_go([one for one in self._members if one.floor > after])
-        self._cursor = last = first.last(batches[-1])
-        # A write may tell that its client is held up, who is let go of then.
-        for follower, write in list(self._members.items()):
-            write(framed)
-            follower.cursor = last
+    def moved(self, urgent: bool) -> None:
+        """Read what is new as soon as it is time to."""
+        self.throttle.wake(urgent)
+
+    def _ring(self) -> None:
+        self.throttle.begin()
+        if not self._read():
+            self.throttle.forgive()
+
+    def _read(self) -> bool:
+        """Write what is new to all who read on, let go of the others; tell if it was anything."""
+        self._heed_removals()
         track = self._track
-        if last < track.head or track.sealed or track.deleted:
+        after, last, spoke = -1, -1, False
+        framed: bytes | None = None
+        for follower, write in list(self._members.items()):
+            # Who joined since the last read may be ahead of the others.
+            if follower.cursor != after:
+                after = follower.cursor
+                last = max(after, track.head)
+                framed = self._next(follower)
+                spoke = spoke or bool(framed)
+            if framed is None:
+                self._let_go([follower])
+                continue
+            follower.cursor = last
+            # This may tell that the client is held up, who is let go of then.
+            write(framed)
+        if track.sealed or track.deleted:
             self._let_go(list(self._members))
+        return spoke
+
+    def _next(self, follower: Follower) -> bytes | None:
+        """Frame all that is new to a member; None if that is for itself to read."""
+        if not follower.behind:
+            return b""
+        batches = follower.peek()
+        if not batches or follower.last(batches[-1]) < self._track.head:
+            return None
+        framed = self._part.encode(batches, follower.cursor)
+        return framed if len(framed) <= self._part.limit else None
+
+    def _heed_removals(self) -> None:
+        """Let go of all from before whose next event something was removed: they are told of it."""
+        removed = next((one.removed for one in self._members), self._removed)
+        if removed != self._removed:
+            self._removed = removed
+            self._let_go([one for one in self._members if one.floor > one.cursor])
 
     def _let_go(self, followers: Iterable[Follower]) -> None:
         for follower in followers:
-            self._leave(follower)
-            follower.nudge()
-
-    def _leave(self, follower: Follower) -> None:
-        if self._members.pop(follower, None) is not None and not self._members:
-            del self._track.listeners[self._place]
+            if (seat := self._seats.get(follower)) is not None:
+                self.leave(follower)
+                seat.released()

@@ -18,8 +18,8 @@ from runcast.core.events import Batch
 from runcast.runtime.follow import Follower
 from runcast.runtime.runtime import Runtime
 from runcast.web.guard import LASTING
-from runcast.web.live import Chorus, Voice
-from runcast.web.protocol import DIRECT, Direct
+from runcast.web.live import Chorus, Part
+from runcast.web.protocol import DIRECT, Direct, chunk
 from runcast.wires import Wire
 
 SEND_BYTES = 65_536  # what one client can have in flight beside its socket buffer
@@ -218,9 +218,9 @@ class EventStream(Response):
         """
         if self._direct is None or self._fresh:
             return False
-        # Bound to no stream: a voice may be heard on when the one that raised it has gone.
-        encode = partial(_encode, self._wire, self._follower.first)
-        chorus = Chorus.of(self._follower.track, Voice(self._wire.key, SEND_BYTES, encode))
+        # Bound to no stream: a part may be sung on when the one that began it has gone.
+        encode = partial(_chunk, self._wire, self._follower.first)
+        chorus = Chorus.of(self._follower.track, Part(self._wire.key, SEND_BYTES, encode))
         if not chorus.takes(self._follower, self._direct):
             return False
         await chorus.sing(self._follower, self._direct)
@@ -287,6 +287,12 @@ def _encode(
                 batch.memo[wire.key] = encoded
         parts.append(encoded)
     return parts
+
+
+def _chunk(
+    wire: Wire, first: Callable[[Batch], int], batches: Iterable[Batch], after: int
+) -> bytes:
+    return chunk(b"".join(_encode(wire, first, batches, after)))
 
 
 def _pieces(parts: list[bytes]) -> Iterator[bytes | memoryview]:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -81,6 +82,29 @@ async def talking(
     address = str(live.client.base_url).replace("http", "ws", 1).rstrip("/")
     async with connect(address + path, **options) as socket:
         yield Talk(socket)
+
+
+async def upgraded(
+    live: Live, path: str = "/ws?lifecycle=false", sock: socket.socket | None = None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Open a socket that answers no ping and reads nothing; return its reader and writer."""
+    url = live.client.base_url
+    where = {"host": url.host, "port": url.port} if sock is None else {"sock": sock}
+    reader, writer = await asyncio.open_connection(**where, limit=1024)
+    writer.write(
+        f"GET {path} HTTP/1.1\r\nHost: {url.host}:{url.port}\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+    )
+    assert b"101" in await reader.readuntil(b"\r\n\r\n")
+    return reader, writer
+
+
+def masked(message: dict[str, Any]) -> bytes:
+    """Write a client's text frame; a mask of zeros changes nothing."""
+    body = json.dumps(message).encode()
+    assert len(body) < 126
+    return bytes((0x81, 0x80 | len(body))) + bytes(4) + body
 
 
 async def add_run(

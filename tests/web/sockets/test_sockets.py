@@ -18,9 +18,11 @@ from tests.web.sockets.client import (
     add_run,
     end_run,
     eventually,
+    masked,
     open_sockets,
     say_lines,
     talking,
+    upgraded,
 )
 
 PATHS = ("/", "/ws")
@@ -174,26 +176,6 @@ async def test_subscriptions_of_one_socket_are_limited(live, monkeypatch):
         assert (await talk.ask(type="subscribe", runId="c"))["type"] == "subscription_confirmed"
 
 
-async def deaf(live, path="/ws?lifecycle=false"):
-    """Open a socket that answers no ping and reads nothing; return its reader and writer."""
-    url = live.client.base_url
-    reader, writer = await asyncio.open_connection(url.host, url.port, limit=1024)
-    writer.write(
-        f"GET {path} HTTP/1.1\r\nHost: {url.host}:{url.port}\r\nUpgrade: websocket\r\n"
-        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
-    )
-    assert b"101" in await reader.readuntil(b"\r\n\r\n")
-    return reader, writer
-
-
-def masked(message):
-    """Write a client's text frame; a mask of zeros changes nothing."""
-    body = json.dumps(message).encode()
-    assert len(body) < 126
-    return bytes((0x81, 0x80 | len(body))) + bytes(4) + body
-
-
 @pytest.fixture
 async def impatient(data_dir):
     """A server that pings every 0.2 s."""
@@ -206,7 +188,7 @@ async def impatient(data_dir):
 
 async def test_a_client_that_misses_two_pings_is_dead(impatient):
     live, _ = impatient
-    reader, writer = await deaf(live)
+    reader, writer = await upgraded(live)
     async with talking(live) as alive:
         frames = await asyncio.wait_for(reader.read(), 5)
         assert frames.count(b"\x89\x04") == 2  # two pings, then a close frame
@@ -219,7 +201,7 @@ async def test_a_client_that_misses_two_pings_is_dead(impatient):
 
 async def test_a_client_that_speaks_is_alive_though_it_answers_no_ping(impatient):
     live, _ = impatient
-    _, writer = await deaf(live)
+    _, writer = await upgraded(live)
     for _ in range(12):
         writer.write(masked({"type": "ping"}))
         await asyncio.sleep(0.1)
@@ -233,7 +215,7 @@ async def test_a_dead_client_that_was_sent_more_than_it_reads_is_cut(impatient):
     await add_run(runtime)
     for _ in range(100):
         await say_lines(runtime, ["x" * 60_000] * 4)
-    _, writer = await deaf(live)
+    _, writer = await upgraded(live)
     writer.write(masked({"type": "subscribe", "runId": "r", "after": 0}))
     await eventually(lambda: open_sockets(live)["/ws"] == 1)
     await eventually(lambda: open_sockets(live)["/ws"] == 0)
@@ -245,7 +227,7 @@ PING = b"\x89\xfd" + bytes(4) + b"p" * 125
 
 
 async def test_a_client_that_pings_and_never_reads_is_cut(live):
-    _, writer = await deaf(live)
+    _, writer = await upgraded(live)
     writer.transport.pause_reading()
     gc.collect()
     before = resident()
@@ -264,7 +246,7 @@ async def test_pings_of_a_client_that_does_not_read_are_no_life(impatient):
     await add_run(runtime)
     for _ in range(100):
         await say_lines(runtime, ["x" * 60_000] * 4)
-    _, writer = await deaf(live)
+    _, writer = await upgraded(live)
     writer.write(masked({"type": "subscribe", "runId": "r", "after": 0}))
     await eventually(lambda: open_sockets(live)["/ws"] == 1)
     async with asyncio.timeout(WAIT_S):
@@ -275,7 +257,7 @@ async def test_pings_of_a_client_that_does_not_read_are_no_life(impatient):
 
 
 async def test_pings_are_answered_however_many_a_client_sends_that_reads(live):
-    reader, writer = await deaf(live)
+    reader, writer = await upgraded(live)
     for _ in range(40):
         writer.write(PING * 500)
         async with asyncio.timeout(WAIT_S):
@@ -305,7 +287,7 @@ async def test_a_client_that_never_reads_costs_little_and_hurts_nobody(live, run
     gc.collect()
     before = resident()
     for _ in range(2):
-        _, writer = await deaf(live)
+        _, writer = await upgraded(live)
         writer.write(masked({"type": "subscribe", "runId": "r", "after": 0}))
         writers.append(writer)
     await asyncio.sleep(0.5)
@@ -346,7 +328,7 @@ async def test_a_server_that_stops_does_not_wait_for_a_client_that_never_reads(r
     for _ in range(100):
         await say_lines(runtime, ["x" * 60_000] * 4)
     async with serving(runtime) as live:
-        _, writer = await deaf(live)
+        _, writer = await upgraded(live)
         writer.write(masked({"type": "subscribe", "runId": "r", "after": 0}))
         await asyncio.sleep(0.3)
         began = asyncio.get_running_loop().time()

@@ -14,10 +14,11 @@ from runcast.stores import Selection
 from runcast.web.sockets.frames import frame, texts_of
 from runcast.web.sockets.page import Packing, Separate, Written, slices
 from runcast.web.sockets.protocol import FRAMES
+from runcast.web.sockets.singer import Singer
 from runcast.web.sockets.subscriptions import Subscriptions, Target
-from runcast.web.sockets.throttle import Throttle
 from runcast.web.sockets.voices import Voice
 from runcast.web.sse import SEND_BYTES, Streams
+from runcast.web.throttle import Throttle
 from runcast.wires.jsontext import dumps
 
 INTERNAL_ERROR = 1011  # RFC 6455 section 7.4.1
@@ -51,7 +52,8 @@ class Connection:
     """
 
     def __init__(self, runtime: Runtime, streams: Streams, written: Written) -> None:
-        self.throttle = Throttle()
+        self._awake = asyncio.Event()
+        self.throttle = Throttle(self._awake.set)
         self.packing: Packing = Separate()
         self.runtime = runtime
         self._written = written
@@ -63,7 +65,9 @@ class Connection:
         if self.runtime.draining:
             raise Unavailable("draining", "the server is stopping; connect again in a moment")
         self._send = send
-        self._write = self._write_frames if FRAMES in scope["extensions"] else self._write_texts
+        outlet = scope["extensions"].get(FRAMES)
+        self._write = self._write_texts if outlet is None else self._write_frames
+        self._singer = Singer(outlet, self._subscriptions, self.throttle, self._written)
         await receive()  # the handshake
         try:
             with self.runtime.logs.interested(surface.watches):
@@ -71,6 +75,7 @@ class Connection:
                 await send({"type": "websocket.accept"})
                 await self._converse(surface, receive)
         finally:
+            self._singer.leave()
             self.throttle.stop()
             self._subscriptions.clear()
 
@@ -118,6 +123,7 @@ class Connection:
             await self._send({"type": "websocket.close", "code": INTERNAL_ERROR})
 
     async def _hear(self, surface: Surface, message: Message) -> None:
+        self._singer.leave()  # what is heard may change what it wants
         try:
             await surface.hear(_read(message.get("text")))
         except RuncastError as error:
@@ -126,15 +132,23 @@ class Connection:
 
     async def _speak(self) -> NoReturn:
         while True:
-            await self.throttle.wait()
-            spoke, more = False, True
-            while more:
-                async with self._turn:
-                    spoke = await self._send_page() or spoke
-                if more := self._subscriptions.more:
-                    await asyncio.sleep(0)  # everybody gets a page before anybody gets the next
-            if not spoke:
+            await self._awake.wait()
+            self._awake.clear()
+            self.throttle.begin()
+            if not await self._send_pages():
                 self.throttle.forgive()
+            async with self._turn:
+                self._singer.join(self.packing)
+
+    async def _send_pages(self) -> bool:
+        """Read until nothing is left and send what that gave; tell whether it was anything."""
+        spoke, more = False, True
+        while more:
+            async with self._turn:
+                spoke = await self._send_page() or spoke
+            if more := self._subscriptions.more:
+                await asyncio.sleep(0)  # everybody gets a page before anybody gets the next
+        return spoke
 
     async def _send_page(self) -> bool:
         """Read once and send what that gave; tell whether it was anything."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import codecs
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.config import Config
@@ -15,7 +16,8 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 # The ASGI message {"type": FRAMES, "frames": bytes} sends any number of whole text frames. A
-# server that takes it says so in the scope's extensions.
+# server that takes it says so in the scope's extensions, by an outlet for frames that are sent to
+# many clients at once.
 FRAMES = "runcast.websocket.frames"
 LINGER_S = 5.0  # for a client to take what was sent before the close; then it is cut
 MISSED_PINGS = 2
@@ -74,6 +76,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     wait for it for ever.
     """
 
+    held: Callable[[], None] | None = None  # to be called once this is no longer `ready`
+
     _missed = 0
     _unread = 0  # bytes that waited for the client when it last sent any
     _unread_pongs = 0
@@ -89,18 +93,54 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.conn = StrictServer(max_size=config.ws_max_size, logger=self.logger)
 
     def handle_connect(self, event: Request) -> None:
-        """Tell the application, in its scope, that it may send frames."""
+        """Tell the application, in its scope, that it may send frames, and offer it an outlet."""
         super().handle_connect(event)
         if not self.handshake_complete:
-            self.scope["extensions"][FRAMES] = {}
+            extensions: dict[str, Any] = self.scope["extensions"]
+            extensions[FRAMES] = self
+
+    @property
+    def ready(self) -> bool:
+        """Whether frames may be written, and would go out at once."""
+        return self._is_open and self.writable.is_set()
+
+    @property
+    def write(self) -> Callable[[bytes], None]:
+        """What writes whole frames; to be called only while `ready`."""
+        return self.transport.write
+
+    def when_held(self, held: Callable[[], None] | None) -> None:
+        """Call `held` as soon as this is no longer `ready`; None: call nobody."""
+        self.held = held
+
+    @property
+    def _is_open(self) -> bool:
+        if not self.handshake_complete or self.disconnected or self.close_sent:
+            return False
+        return self.conn.state is State.OPEN
+
+    def _note(self) -> None:
+        if self.held is not None and not self.ready:
+            self.held()
+
+    def pause_writing(self) -> None:
+        """Let go of a client that does not read."""
+        super().pause_writing()
+        self._note()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of a client that has left."""
+        super().connection_lost(exc)
+        self._note()
 
     async def send(self, message: Any) -> None:
         """Send an ASGI message, among them FRAMES."""
         if message["type"] != FRAMES:
             await super().send(message)
+            self._note()
             return
         await self.writable.wait()
-        if self.disconnected or self.close_sent or self.conn.state is not State.OPEN:
+        if not self._is_open:
             raise ClientDisconnected
         self.transport.write(message["frames"])
 
@@ -111,6 +151,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._missed = 0
         self._unread = unread
         super().data_received(data)
+        self._note()
 
     def handle_ping(self) -> None:
         """Send the pongs; cut a client that asks for more of them than it reads."""
@@ -136,6 +177,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.abort()
         else:
             super().keepalive_timeout()
+        self._note()
 
     def shutdown(self) -> None:
         """Close with 1012, behind whole messages; do nothing to what is closing already."""
@@ -143,6 +185,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             super().shutdown()
         else:
             self.transport.close()
+        self._note()
 
     async def run_asgi(self) -> None:
         """Run the application; then nobody waits longer than LINGER_S for the client to read."""

@@ -1,6 +1,7 @@
 """Subscriptions: what one connection follows, how far each has come, and what was already sent."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from runcast.core.errors import NotFound, TooMany
@@ -130,19 +131,39 @@ class Subscriptions:
         added = self._all[target.selection] = Subscription(target, voice, follower)
         return added
 
+    @property
+    def lone(self) -> Subscription | None:
+        """The only subscription, if nothing of it is due and nothing was sent ahead of it."""
+        if len(self._all) != 1 or self._due:
+            return None
+        (only,) = self._all.values()
+        return only if only.before is None else None
+
     def start(self, subscription: Subscription) -> None:
         """Have a subscription read now, and whenever its logs move."""
-
-        def moved(urgent: bool) -> None:
-            if subscription.idle:
-                subscription.idle = False
-                subscription.told = max(subscription.told, subscription.follower.floor)
-            self._due[subscription] = None
-            self._wake(urgent)
-
-        subscription.follower.on_move = moved
+        subscription.follower.on_move = partial(self._moved, subscription)
         subscription.idle = False
-        moved(urgent=True)
+        self._moved(subscription, urgent=True)
+
+    def pause(self, subscription: Subscription) -> None:
+        """Leave it to others to read a subscription and send what that gives."""
+        subscription.follower.on_move = None
+
+    def go_on(self, subscription: Subscription) -> None:
+        """Have a subscription read whenever its logs move, behind what others sent of it."""
+        follower = subscription.follower
+        follower.on_move = partial(self._moved, subscription)
+        subscription.advance()
+        subscription.idle = not follower.behind
+        if follower.behind:
+            self._moved(subscription, urgent=False)
+
+    def _moved(self, subscription: Subscription, urgent: bool) -> None:
+        if subscription.idle:
+            subscription.idle = False
+            subscription.told = max(subscription.told, subscription.follower.floor)
+        self._due[subscription] = None
+        self._wake(urgent)
 
     def resume(self, subscription: Subscription, after: int) -> None:
         """Have a subscription begin again behind a position."""

@@ -4,13 +4,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
-from runcast.core.events import Batch, Event
+from runcast.core.events import Batch, Event, Lines
 from runcast.core.processes import lifecycle_message
+from runcast.core.runs import RunRef
 from runcast.core.times import format_time
-from runcast.wires import WIRES, Keep, new_wire, number_after, speaker
+from runcast.wires import WIRES, Keep, Place, new_wire, number_after, speaker, write
 from runcast.wires.activity import Include, joined, message
 from runcast.wires.envelopes import envelope_texts
-from runcast.wires.jsontext import dumps
+from runcast.wires.jsontext import dumps, quote
 from runcast.wires.sse import MEDIA_TYPE
 
 ACTIVITY = "activity"
@@ -72,6 +73,8 @@ class NativeVoice:
     def __init__(self, keep: Keep) -> None:
         self.key: object = (NATIVE, keep)
         self._keep = keep
+        lines_pass = not keep.types or "output" in keep.types
+        self._looks_at_lines = keep != Keep(keep.types) or not lines_pass
 
     def wants(self, event: Event) -> bool:
         """Tell whether its type is chosen."""
@@ -80,9 +83,15 @@ class NativeVoice:
     def texts(self, batches: Sequence[Batch], after: int) -> Iterable[str]:
         """Write the events."""
         for batch in batches:
-            run_id = speaker(batch).id
-            for event in filter(self._keep, events_after(batch, after)):
-                yield _native(run_id, event)
+            if self._looks_at_lines:
+                run_id = speaker(batch).id
+                for event in filter(self._keep, events_after(batch, after)):
+                    yield _native(run_id, event)
+            else:
+                yield from filter(None, write(batch, after, "position", _native_lines, self._one))
+
+    def _one(self, ref: RunRef, event: Event, _number: int) -> str:
+        return _native(ref.id, event) if self._keep(event) else ""
 
 
 class EnvelopeVoice:
@@ -182,6 +191,18 @@ def _native(run_id: str, event: Event) -> str:
             "data": event.data,
         }
     )
+
+
+def _native_lines(ref: RunRef, lines: Lines, place: Place) -> Iterator[str]:
+    """Write lines as `_native` would write each of them, without an object for each."""
+    head = f'{{"runId":{quote(ref.id)},"seq":'
+    middle = (
+        f',"time":"{format_time(lines.time)}","type":"output",'
+        f'"data":{{"stream":{quote(lines.stream)},"text":'
+    )
+    ahead = place.position - place.seq
+    for seq, text in enumerate(lines.texts, place.seq):
+        yield f'{head}{seq},"position":{seq + ahead}{middle}{quote(text)}}}}}'
 
 
 def _sse(text: str) -> Iterator[str]:
