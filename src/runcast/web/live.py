@@ -85,7 +85,7 @@ class Chorus:
         self._members[follower] = outlet.write
         self._seats[follower] = _Seat(outlet, released)
         self._track.listeners[self._place] = self
-        outlet.when_held(partial(self._let_go, [follower]))
+        outlet.when_held(partial(self._release, follower))
 
     def leave(self, follower: Follower) -> None:
         """Write nothing more to a client; do nothing if it is no member."""
@@ -96,9 +96,8 @@ class Chorus:
             self.throttle.stop()
             del self._track.listeners[self._place]
 
-    async def sing(self, follower: Follower, outlet: Outlet) -> None:
-        """Write to a client what comes, until somebody nudges its follower or it is let go."""
-        self.join(follower, outlet, follower.nudge)
+    async def sing(self, follower: Follower) -> None:
+        """Wait until somebody nudges a member's follower, then let it leave."""
         try:
             await follower.nudged()
         finally:
@@ -127,7 +126,7 @@ class Chorus:
                 framed = self._next(follower)
                 spoke = spoke or bool(framed)
             if framed is None:
-                self._let_go([follower])
+                self._release(follower)
                 continue
             follower.cursor = last
             # This may tell that the client is held up, who is let go of then.
@@ -155,6 +154,9 @@ class Chorus:
 
     def _let_go(self, followers: Iterable[Follower]) -> None:
         for follower in followers:
-            if (seat := self._seats.get(follower)) is not None:
-                self.leave(follower)
-                seat.released()
+            self._release(follower)
+
+    def _release(self, follower: Follower) -> None:
+        if (seat := self._seats.get(follower)) is not None:
+            self.leave(follower)
+            seat.released()

@@ -207,24 +207,23 @@ class EventStream(Response):
 
     async def _pump(self, send: Send) -> None:
         while not self._over:
-            if not await self._sing() and not await self._send_next(send):
+            if (chorus := self._chorus()) is not None:
+                await chorus.sing(self._follower)
+            elif not await self._send_next(send):
                 return
             await self._send_due(send)
 
-    async def _sing(self) -> bool:
-        """Send what comes together with others, if that can be; tell whether it could.
-
-        Returns as soon as there is something that only this stream can see to.
-        """
+    def _chorus(self) -> Chorus | None:
+        """Join those to whom what comes is sent together, if that can be."""
         if self._direct is None or self._fresh:
-            return False
+            return None
         # Bound to no stream: a part may be sung on when the one that began it has gone.
         encode = partial(_chunk, self._wire, self._follower.first)
         chorus = Chorus.of(self._follower.track, Part(self._wire.key, SEND_BYTES, encode))
         if not chorus.takes(self._follower, self._direct):
-            return False
-        await chorus.sing(self._follower, self._direct)
-        return True
+            return None
+        chorus.join(self._follower, self._direct, self._follower.nudge)
+        return chorus
 
     async def _send_next(self, send: Send) -> bool:
         """Send what comes next; tell whether more may come."""
