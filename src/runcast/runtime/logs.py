@@ -16,8 +16,8 @@ from runcast.stores import ALL_RUNS, Selection, Store
 HOT_BYTES = 4 * 1024 * 1024  # recent batches; their encodings add a few times as much
 BATCH_OVERHEAD = 512  # what a batch takes in memory beside its body
 MAX_PACE_S = 0.010  # batching pays up to here; beyond it only adds delay
-PACE_FACTOR = 20  # a flush pass may take a twentieth of the loop's time
-LEAD_S = 0.001  # from a hint that a command printed something to its commit
+PACE_FACTOR = 16  # a flush pass may take a sixteenth of the loop's time
+LEAD_S = 0.002  # from a hint that a command printed something to its commit, at most as a rule
 
 
 class Logs:
