@@ -60,13 +60,11 @@ def transition(
     name = run_log(run_id)
     rules.check_advance(name, ledger.log(name).offset, advance)
     run = rules.changed(run, status, time, outcome)
-    ledger.add(name, packed)
+    ledger.add(name, packed, None if advance is None else advance.checkpoint)
     run = _moved(ledger, run, packed)
     ledger.add(name, rules.pack_status(run, time))
     if run.ended:
         ledger.query(queries.DELETE_STDIN, run.order)
-    if advance is not None:
-        ledger.save_checkpoint(name, advance.checkpoint)
     return _settle(ledger, run, "run_updated", time)
 
 
@@ -102,9 +100,7 @@ def append(
         raise rules.log_sealed(name)
     rules.check_advance(name, log.offset, advance)
     rules.check_after(name, log.last, after)
-    ledger.add(name, packed)
-    if advance is not None:
-        ledger.save_checkpoint(name, advance.checkpoint)
+    ledger.add(name, packed, None if advance is None else advance.checkpoint)
     span = Span(log.last + 1, log.last + packed.count, ledger.position)
     run_id = run_of(name)
     if run_id is not None and (packed.moves or stdin is not None):
