@@ -148,7 +148,7 @@ class Hints:
             self._tell(watch, name, mask)
 
     def _tell(self, watch: int, name: str, mask: int) -> None:
-        tickets = self._all() if mask & OVERFLOW else list(self._tickets.get(watch, ()))
+        tickets = self._all() if mask & OVERFLOW else self._tickets.get(watch, [])[:]
         ended = bool(mask & _ENDS) and self._tickets.pop(watch, None) is not None
         if ended and not mask & IGNORED:
             self._libc.inotify_rm_watch(self._fd, watch)

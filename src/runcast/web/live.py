@@ -105,7 +105,10 @@ class Chorus:
 
     def moved(self, urgent: bool) -> None:
         """Read what is new as soon as it is time to."""
-        self.throttle.wake(urgent)
+        if self._part.interval_s:
+            self.throttle.wake(urgent)
+        else:
+            self._read()
 
     def _ring(self) -> None:
         self.throttle.begin()
@@ -147,9 +150,9 @@ class Chorus:
 
     def _heed_removals(self) -> None:
         """Let go of all from before whose next event something was removed: they are told of it."""
-        removed = next((one.removed for one in self._members), self._removed)
-        if removed != self._removed:
-            self._removed = removed
+        first = next(iter(self._members), None)
+        if first is not None and first.removed != self._removed:
+            self._removed = first.removed
             self._let_go([one for one in self._members if one.floor > one.cursor])
 
     def _let_go(self, followers: Iterable[Follower]) -> None:

@@ -118,10 +118,12 @@ def write(
                 written.append(event(ref, one, seq + offset))
             seq += 1
             continue
-        begin = max(seq, after_seq + 1)
-        fresh = Lines(entry.time, entry.stream, entry.texts[begin - seq :])
-        written.extend(lines(ref, fresh, Place(begin, begin + ahead, begin + offset)))
+        fresh, begin = entry, seq
         seq += len(entry.texts)
+        if begin <= after_seq:
+            fresh = Lines(entry.time, entry.stream, entry.texts[after_seq + 1 - begin :])
+            begin = after_seq + 1
+        written.extend(lines(ref, fresh, Place(begin, begin + ahead, begin + offset)))
     return written
 
 
