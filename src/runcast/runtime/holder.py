@@ -47,9 +47,9 @@ class Holder:
         if not self._pid:
             self._adopt()
         record = self._folder.exit()
-        if record is None and not self._folder.alive():
-            return await self._without_runner()
-        return record
+        if record is not None or self._runners.watches(self._pid) or self._folder.alive():
+            return record
+        return await self._without_runner()
 
     def dismiss(self) -> None:
         """Note that the run has ended, so that its runner ends at any moment."""

@@ -21,6 +21,7 @@ from runcast.stores import RunFilter, Store
 
 PAGE = 500
 RETRY_S = 0.5
+LOOKS = 10  # at so many moments of an interval some of the runs are looked at
 
 log = structlog.get_logger(__name__)
 
@@ -143,13 +144,16 @@ class Queue:
     async def _look(self) -> None:
         """Look at everything now and then, so that a lost hint costs time and nothing else."""
         while True:
-            hinted = all(execution.hinted for execution in self.executions.values())
-            usual = hinted and self._here.watch.available
+            executions = list(self.executions.values())
+            usual = self._here.watch.available and all(one.hinted for one in executions)
             pause = self._sse.discovery_interval_ms if usual else self._sse.poll_interval_ms
-            await asyncio.sleep(pause / 1000)
-            self._here.runners.poll()
-            for execution in self.executions.values():
-                execution.look()
+            # Not at all of them at once: that would hold up everybody else.
+            parts = max(1, min(LOOKS, len(executions)))
+            for part in range(parts):
+                await asyncio.sleep(pause / parts / 1000)
+                self._here.runners.poll()
+                for execution in executions[part::parts]:
+                    execution.look()
 
 
 def _policy(settings: Settings) -> Policy:

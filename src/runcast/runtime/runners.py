@@ -49,6 +49,10 @@ class Runners:
         self._pidfds[pid] = pidfd
         self._loop.add_reader(pidfd, self._ended, pid, gone)
 
+    def watches(self, pid: int) -> bool:
+        """Tell whether the system will say when this runner ends."""
+        return pid in self._pidfds
+
     def dismiss(self, pid: int) -> None:
         """Note that the run of this runner has ended, so that `close` waits for its exit."""
         if pid in self._pidfds:
