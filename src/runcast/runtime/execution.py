@@ -66,7 +66,8 @@ class Execution:
         self._attendance = Attendance(
             store, run, folder, self._ingest.parser, approvals, here.policy, self._hung
         )
-        self._ingest.committed = self._attendance.grown
+        if self._attendance.needed:
+            self._ingest.committed = self._attendance.grown
         self._look = asyncio.Event()
         self._check = True
         self._ending: asyncio.Task[None] | None = None

@@ -92,10 +92,10 @@ class Ingest:
         While more comes than is read, this rests in between: the command and its runner need the
         processors, and what they write does not get lost.
         """
-        begun, size = perf_counter(), self._size()
+        begun = size = 0.0
         while await self._advance():
             grown = self._size()
-            if grown > size:
+            if 0 < size < grown:
                 await asyncio.sleep(min(REST_FACTOR * (perf_counter() - begun), MAX_REST_S))
             begun, size = perf_counter(), grown
 
