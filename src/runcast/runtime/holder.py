@@ -71,9 +71,14 @@ class Holder:
     def _adopt(self) -> None:
         """Watch the runner, if there is one that this server did not start."""
         guard = (self._folder.started() or {}).get("guard") or {}
-        if send_to(guard, 0):
+        # After a restart of the machine anybody may have the pid: a runner has the lock as well.
+        if send_to(guard, 0) and self._folder.alive():
             self._pid = guard["pid"]
-            self._runners.watch(self._pid, self._gone)
+            self._runners.watch(self._pid, self._ended)
+
+    def _ended(self) -> None:
+        self._pid = 0  # from now on it may be another's
+        self._gone()
 
     async def _without_runner(self) -> dict[str, Any] | None:
         """Start the runner, or find that it ended without a word."""
@@ -94,7 +99,7 @@ class Holder:
             if self._folder.started() is not None or self._folder.exit() is not None:
                 os.close(lock)
                 return
-            self._pid = await self._runners.spawn(self._folder, lock, self._gone)
+            self._pid = await self._runners.spawn(self._folder, lock, self._ended)
         except OSError as error:
             self._start_error = str(error)
             log.warning("runner.not_started", run=self._run.id, error=self._start_error)

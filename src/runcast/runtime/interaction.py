@@ -13,7 +13,7 @@ from runcast.core.events import Data, Draft, run_log
 from runcast.core.once import Once, mapped
 from runcast.core.runs import Run
 from runcast.runtime.approvals import STATES, Answer, settling
-from runcast.runtime.blobs import spilled
+from runcast.runtime.blobs import spilled_beside
 from runcast.runtime.clock import now
 from runcast.runtime.spill import unspill
 from runcast.spool.folder import RunFolder
@@ -56,7 +56,7 @@ async def answer_approval(
     said = listening.answer(asked, answer.decision, answer.message, answer.input)
     state = STATES[answer.decision]
     draft = settling(approval, state, now(), message=answer.message, input=answer.input)
-    entries = await spilled(Path(folder.path), [draft])
+    entries = await spilled_beside(folder, [draft])
 
     def settled(span: Span) -> Run:
         return replace(run, last_seq=span.last, pending_approvals=run.pending_approvals - 1)
@@ -78,7 +78,7 @@ async def send(
         raise BadRequest.of("text", "must not be empty")
     stdin = Stdin(_input(control(run.dialect) if run.agent else None, said), last=said.eof)
     drafts = [Draft(now(), "input", {"text": said.text})] if said.text else []
-    entries = await spilled(Path(folder.path), drafts)
+    entries = await spilled_beside(folder, drafts)
 
     def fed(span: Span) -> Run:
         return replace(run, last_seq=span.last)

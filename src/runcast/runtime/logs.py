@@ -1,6 +1,7 @@
 """Logs in memory: the newest batches, shared by all followers, and who is woken when."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,9 +16,10 @@ from runcast.stores import ALL_RUNS, Selection, Store
 
 HOT_BYTES = 4 * 1024 * 1024  # recent batches; their encodings add a few times as much
 BATCH_OVERHEAD = 512  # what a batch takes in memory beside its body
-MAX_PACE_S = 0.010  # batching pays up to here; beyond it only adds delay
-PACE_FACTOR = 16  # a flush pass may take a sixteenth of the loop's time
-LEAD_S = 0.002  # from a hint that a command printed something to its commit, at most as a rule
+MAX_PACE_S = 0.008  # batching pays up to here; beyond it only adds delay
+PACE_FACTOR = 12  # a flush pass may take a twelfth of the loop's time
+
+logger = logging.getLogger(__name__)
 
 
 class Logs:
@@ -135,8 +137,8 @@ class Logs:
         self._pass()
 
     def hold(self) -> float:
-        """Return for how many seconds nobody gains by reading on: until the next pass is near."""
-        return self._next_pass - perf_counter() - LEAD_S
+        """Return for how many seconds what is read would only wait for the next pass."""
+        return self._next_pass - perf_counter()
 
     def _add(self, track: Track) -> Track:
         self._tracks[track.key] = track
@@ -202,7 +204,7 @@ class Logs:
     def _schedule(self) -> None:
         if self._timer is None:
             pause = self._next_pass - perf_counter()
-            if pause <= LEAD_S:
+            if pause <= 0:
                 self._pass()
             else:
                 self._timer = self._loop.call_later(pause, self._pass)
@@ -211,8 +213,12 @@ class Logs:
         self._timer = None
         moved, self._moved = self._moved, set()
         begun = perf_counter()  # the loop's own clock counts in whole ms
+        self._next_pass = begun + MAX_PACE_S  # at most; how long this one takes is not known yet
         for track in moved:
-            track.wake()
+            try:
+                track.wake()
+            except Exception:
+                logger.exception("logs: a follower of %s failed", track.key)
         # Callbacks run in the order they were scheduled: this one after all the woken.
         self._loop.call_soon(self._passed, begun)
 

@@ -152,7 +152,7 @@ class Queue:
             for part in range(parts):
                 await asyncio.sleep(pause / parts / 1000)
                 self._here.runners.poll()
-                for execution in executions[part::parts]:
+                for execution in list(self.executions.values())[part::parts]:
                     execution.look()
 
 

@@ -1,5 +1,6 @@
 """Live: clients who have everything are written to together when their log moves."""
 
+import logging
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import NamedTuple, Protocol
@@ -7,6 +8,8 @@ from typing import NamedTuple, Protocol
 from runcast.core.events import Batch
 from runcast.runtime.follow import Follower, Track
 from runcast.web.throttle import Throttle
+
+logger = logging.getLogger(__name__)
 
 
 class Outlet(Protocol):
@@ -132,8 +135,12 @@ class Chorus:
                 self._release(follower)
                 continue
             follower.cursor = last
-            # This may tell that the client is held up, who is let go of then.
-            write(framed)
+            try:
+                # This may tell that the client is held up, who is let go of then.
+                write(framed)
+            except Exception:
+                logger.exception("live: a client cannot be written to")
+                self._release(follower)
         if track.sealed or track.deleted:
             self._let_go(list(self._members))
         return spoke

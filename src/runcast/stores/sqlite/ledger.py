@@ -48,7 +48,7 @@ class Ledger:
         self._rows: list[tuple[Any, ...]] = []  # to be added to `batches`
         self._checkpoints: list[tuple[Any, ...]] = []
         self._started = (0, 0, 0, 0, 0)
-        self._marked = True  # whether a savepoint, or nothing at all, stands before the operation
+        self._marked = False  # whether a savepoint stands before the operation
         self._version: object = None
         self._saved = (0, 0)
         self.position = 0

@@ -167,6 +167,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._missed = 0
         super().handle_pong(event)
 
+    def eof_received(self) -> None:
+        """Give a client that says no more LINGER_S to read: it is not pinged any more."""
+        super().eof_received()
+        if self.transport.get_write_buffer_size():
+            self.loop.call_later(LINGER_S, self.transport.abort)
+
     def keepalive_timeout(self) -> None:
         """Ping once more, or give the client up."""
         self.pong_timer = None
