@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import time
 
 import pytest
 
@@ -14,7 +13,6 @@ from runcast.runtime import logs as logs_module
 from runcast.runtime import pages as pages_module
 from runcast.runtime.logs import Logs
 from runcast.stores import ALL_RUNS, Selection, open_store
-from tests.runtime.watched import until
 
 LOG = run_log("r")
 
@@ -236,19 +234,6 @@ async def test_a_page_read_behind_a_removal_tells_of_it_even_if_nobody_said_so(
     await follower.take()
 
     assert follower.floor == (await store.positions()).floor > 0
-    follower.close()
-
-
-async def test_reading_on_is_held_until_the_next_pass_may_be_and_no_longer(store, logs, monkeypatch):
-    monkeypatch.setattr(logs_module, "MAX_PACE_S", 5.0)
-    assert logs.hold() <= 0  # nothing was passed on yet
-    follower = await logs.follow(LOG, 0)
-    follower.on_move = lambda _urgent: time.sleep(0.3)  # as if there were very many
-
-    await append(store, "a")
-    await until(lambda: logs.hold() > 0)
-
-    assert logs.hold() <= logs_module.MAX_PACE_S
     follower.close()
 
 

@@ -11,9 +11,11 @@ import pytest
 
 from runcast.core.errors import ConfigError, TooLarge, Unavailable
 from runcast.core.events import LIFECYCLE, MESSAGES, Batch, run_log
-from runcast.stores import Piece, RunFilter, Span, Stdin, Store, open_store
+from runcast.stores import Checkpoint, Piece, RunFilter, Span, Stdin, Store, open_store
+from runcast.stores.rules import pack
 from runcast.stores.sqlite import parse_location, queries
 from runcast.stores.sqlite.database import SYNCHRONOUS, migrations, open_database
+from runcast.stores.sqlite.ledger import Ledger
 from runcast.stores.sqlite.store import SqliteStore
 from tests.stores.make import a_run, events_of, move, say, tell_approval, texts_of
 
@@ -81,6 +83,41 @@ async def test_what_is_too_big_for_the_database_is_refused_alone(tmp_path: Path)
 
     assert [type(one) for one in done] == [Span, TooLarge, Span]
     assert (await store.head(MESSAGES)).last == 2
+    await store.close()
+
+
+@pytest.mark.parametrize("queries_before", [False, True])
+async def test_an_operation_that_fails_leaves_nothing_between_two_good_ones(
+    tmp_path: Path, queries_before: bool
+) -> None:
+    """What it added was not written yet: without a query, only the ledger knows of it."""
+    store = await open_store(f"sqlite:{tmp_path / 'store.db'}")
+    assert isinstance(store, SqliteStore)
+    await store.create(a_run())
+    told: list[Sequence[Batch]] = []
+    store.listen(told.append)
+
+    def fail(ledger: Ledger) -> None:
+        if queries_before:
+            ledger.query(queries.ADD_LOG, "run:never")
+        ledger.add(run_log("r"), pack([say("never")]), Checkpoint(offset=7))
+        raise LookupError("a fault of its own")
+
+    async def failing() -> None:
+        await store._writer.submit(fail)
+
+    calls = [
+        store.append(run_log("r"), [say("before")], advance=move(0, 5)),
+        failing(),
+        store.append(run_log("r"), [say("after")], advance=move(5, 9)),
+        failing(),
+    ]
+    done = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert [type(one) for one in done] == [Span, LookupError, Span, LookupError]
+    assert len(told) == 1  # they were one group
+    assert await texts_of(store) == ["before", "after"]
+    assert await store.checkpoint("r") == Checkpoint(offset=9)
     await store.close()
 
 

@@ -225,6 +225,10 @@ class Logs:
     def _passed(self, begun: float) -> None:
         now = perf_counter()
         self._next_pass = now + min(MAX_PACE_S, PACE_FACTOR * (now - begun))
+        if self._timer is not None:  # set while only the most was known
+            self._timer.cancel()
+            self._timer = None
+            self._schedule()
 
 
 def _selections_of(batch: Batch) -> tuple[Selection, ...]:

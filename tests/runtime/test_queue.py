@@ -1,0 +1,45 @@
+"""The queue: whatever runs is looked at once in an interval."""
+
+from pathlib import Path
+
+import pytest
+
+from runcast.config import Api, Settings, Sse
+from runcast.runtime.execution import Execution
+from runcast.runtime.runners import Runners
+from runcast.runtime.runtime import Runtime
+from runcast.runtime.submit import RunSpec
+from runcast.runtime.watch import Watch
+from tests.runtime.watched import until
+
+
+async def test_a_run_that_is_adopted_within_an_interval_is_looked_at_in_the_same(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running: list[int] = []  # at each moment that something is looked at
+    looked: list[int] = []
+    poll, look = Runners.poll, Execution.look
+
+    def polls(runners: Runners) -> None:
+        poll(runners)
+        running.append(len(runtime._queue.executions))
+        looked.append(0)
+
+    def looks(execution: Execution) -> None:
+        look(execution)
+        if looked:
+            looked[-1] += 1
+
+    monkeypatch.setattr(Watch, "add", lambda *_: None)  # no hint makes anybody look
+    monkeypatch.setattr(Runners, "poll", polls)
+    monkeypatch.setattr(Execution, "look", looks)
+    often = Sse(discovery_interval_ms=100, poll_interval_ms=100)
+    runtime = await Runtime.open(Settings(data_dir=str(data_dir), api=Api(sse=often)))
+    await runtime.submit(RunSpec(command=["sleep", "60"], id="r"))
+    await until(lambda: any(running))
+    first = looked[running.index(1)]
+    await runtime.cancel("r")
+    await runtime.wait("r", 20)
+    await runtime.close()
+
+    assert first == 1
