@@ -158,6 +158,31 @@ async def test_who_does_not_read_is_let_go_of_and_told_nothing_more(choir, head,
     assert choir.join(follower, slow) is None
 
 
+class Broken(Line):
+    """The outlet of a client that cannot be written to, and does not know yet."""
+
+    def _write(self, data):
+        raise RuntimeError("closed")
+
+
+async def test_who_cannot_be_written_to_is_let_go_of_and_the_others_get_everything(
+    choir, head, say, caplog
+):
+    lines = [Line(), Broken(), Line()]
+    followers = [choir.follow(head) for _ in lines]
+    (chorus,) = {choir.join(*pair) for pair in zip(followers, lines, strict=True)}
+    first, broken, last = lines
+    for text in ("one", "two"):
+        await say(text)
+        await until(lambda text=text: text.encode() in last.got)
+
+    assert first.got == last.got == b"%d:one %d:two " % (head + 1, head + 2)
+    assert choir.released == [broken]
+    assert broken.held is None
+    assert len(chorus) == 2
+    assert "cannot be written to" in caplog.text
+
+
 async def test_what_is_too_much_at_once_is_for_each_to_read(choir, head, say):
     line = Line()
     follower = choir.follow(head)

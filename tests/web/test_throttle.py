@@ -80,6 +80,33 @@ async def test_no_wake_up_is_lost_and_none_comes_twice(reader, throttle):
             await reader.read()
 
 
+class Clock:
+    """The time of a loop, set by the test."""
+
+    def __init__(self, now):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.mark.parametrize("uptime_s", [1, 100, 12_345, 86_400, 1e6, 1e7])
+async def test_who_reads_when_it_is_time_reads_again_exactly_an_interval_later(
+    uptime_s, monkeypatch
+):
+    clock = Clock(uptime_s)
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio.get_running_loop(), "time", clock)
+        for interval_s in (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.25, 0.5, 1, 5):
+            throttle = Throttle(lambda: None, interval_s)
+            throttle.begin()
+            for late_s in [0, 0.001] * 50:
+                due = throttle.due
+                clock.now = due + late_s
+                throttle.begin()
+                assert throttle.due - due == pytest.approx(interval_s)
+
+
 async def test_readers_of_one_interval_read_at_few_moments():
     """Each begins when it likes, but what they go on to read they read together."""
     readers = [Reader() for _ in range(12)]

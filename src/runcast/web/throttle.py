@@ -36,7 +36,7 @@ class Throttle:
         # A timer is always a little late, which must not add up.
         begun = self.due if 0 <= now - self.due < step else now
         # Less a little, for what is whole may come out of the division as more.
-        self.due = ceil((begun + self.interval_s) / step - 1e-6) * step if step else now
+        self.due = ceil((begun + self.interval_s) / step - 1e-3) * step if step else now
 
     def forgive(self) -> None:
         """Let the read that gave nothing not count: the next may be at once."""

@@ -5,6 +5,7 @@ import contextlib
 import gc
 import json
 import random
+import socket
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -221,6 +222,28 @@ async def test_a_dead_client_that_was_sent_more_than_it_reads_is_cut(impatient):
     await eventually(lambda: open_sockets(live)["/ws"] == 0)
     await eventually(lambda: not live.server.server_state.tasks)
     writer.close()
+
+
+async def test_a_client_that_says_no_more_and_never_reads_is_cut(live, runtime, monkeypatch):
+    monkeypatch.setattr("runcast.web.sockets.protocol.LINGER_S", 0.1)
+    await add_run(runtime)
+    for _ in range(4):
+        await say_lines(runtime, ["x" * 60_000] * 4)
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect((live.client.base_url.host, live.client.base_url.port))
+        client.setblocking(False)
+        _, writer = await upgraded(live, sock=client)
+        writer.transport.pause_reading()
+        (connection,) = live.server.server_state.connections
+        narrow = connection.transport.get_extra_info("socket")
+        narrow.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        writer.write(masked({"type": "subscribe", "runId": "r", "after": 0}))
+        await eventually(connection.transport.get_write_buffer_size)
+        writer.write_eof()
+        await eventually(lambda: open_sockets(live)["/ws"] == 0)
+        await eventually(lambda: not live.server.server_state.tasks)
+        writer.transport.abort()
 
 
 PING = b"\x89\xfd" + bytes(4) + b"p" * 125
