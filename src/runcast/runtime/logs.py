@@ -16,8 +16,9 @@ from runcast.stores import ALL_RUNS, Selection, Store
 
 HOT_BYTES = 4 * 1024 * 1024  # recent batches; their encodings add a few times as much
 BATCH_OVERHEAD = 512  # what a batch takes in memory beside its body
-MAX_PACE_S = 0.008  # batching pays up to here; beyond it only adds delay
-PACE_FACTOR = 12  # a flush pass may take a twelfth of the loop's time
+MAX_PACE_S = 0.010  # batching pays up to here; beyond it only adds delay
+PACE_FACTOR = 16  # a flush pass takes about a sixteenth of the loop's time
+LEAD = 0.3  # of a pace before its end, what runs say is read; the pass comes as soon as it is there
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,8 @@ class Logs:
         self._recent_bytes = 0
         self._pages = Pages(store, self._excuse)
         self._moved: set[Track] = set()
-        self._next_pass = 0.0
+        self._early = 0.0  # from here on a pass may be, and
+        self._next_pass = 0.0  # here it is, if something waits for it
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         store.listen(self._committed)
@@ -138,7 +140,7 @@ class Logs:
 
     def hold(self) -> float:
         """Return for how many seconds what is read would only wait for the next pass."""
-        return self._next_pass - perf_counter()
+        return self._early - perf_counter()
 
     def _add(self, track: Track) -> Track:
         self._tracks[track.key] = track
@@ -203,17 +205,17 @@ class Logs:
 
     def _schedule(self) -> None:
         if self._timer is None:
-            pause = self._next_pass - perf_counter()
-            if pause <= 0:
+            now = perf_counter()
+            if now >= self._early:
                 self._pass()
             else:
-                self._timer = self._loop.call_later(pause, self._pass)
+                self._timer = self._loop.call_later(self._next_pass - now, self._pass)
 
     def _pass(self) -> None:
         self._timer = None
         moved, self._moved = self._moved, set()
         begun = perf_counter()  # the loop's own clock counts in whole ms
-        self._next_pass = begun + MAX_PACE_S  # at most; how long this one takes is not known yet
+        self._rest(begun, MAX_PACE_S)  # at most; how long this one takes is not known yet
         for track in moved:
             try:
                 track.wake()
@@ -224,11 +226,15 @@ class Logs:
 
     def _passed(self, begun: float) -> None:
         now = perf_counter()
-        self._next_pass = now + min(MAX_PACE_S, PACE_FACTOR * (now - begun))
+        self._rest(now, min(MAX_PACE_S, PACE_FACTOR * (now - begun)))
         if self._timer is not None:  # set while only the most was known
             self._timer.cancel()
             self._timer = None
             self._schedule()
+
+    def _rest(self, now: float, pace: float) -> None:
+        self._next_pass = now + pace
+        self._early = self._next_pass - LEAD * pace
 
 
 def _selections_of(batch: Batch) -> tuple[Selection, ...]:
