@@ -18,7 +18,7 @@ async def test_a_run_that_is_adopted_within_an_interval_is_looked_at_in_the_same
 ) -> None:
     running: list[int] = []  # at each moment that something is looked at
     looked: list[int] = []
-    poll, look = Runners.poll, Execution.look
+    poll, look = Runners.poll, Execution.look_behind
 
     def polls(runners: Runners) -> None:
         poll(runners)
@@ -32,7 +32,7 @@ async def test_a_run_that_is_adopted_within_an_interval_is_looked_at_in_the_same
 
     monkeypatch.setattr(Watch, "add", lambda *_: None)  # no hint makes anybody look
     monkeypatch.setattr(Runners, "poll", polls)
-    monkeypatch.setattr(Execution, "look", looks)
+    monkeypatch.setattr(Execution, "look_behind", looks)
     often = Sse(discovery_interval_ms=100, poll_interval_ms=100)
     runtime = await Runtime.open(Settings(data_dir=str(data_dir), api=Api(sse=often)))
     await runtime.submit(RunSpec(command=["sleep", "60"], id="r"))

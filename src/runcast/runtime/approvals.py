@@ -111,7 +111,7 @@ class Approvals:
         An agent may withdraw a question that has just been answered, or use an id twice; what
         it said is kept, but is no approval.
         """
-        if not any(map(_is_approval, entries)):
+        if not any(map(is_approval, entries)):
             return entries
         states = {approval.id: approval.state for approval in self._known.values()}
         return [self._admitted(entry, states) for entry in entries]
@@ -130,7 +130,8 @@ class Approvals:
         return Draft(entry.time, "custom", {"name": "approval", "value": entry.data})
 
 
-def _is_approval(entry: Entry) -> bool:
+def is_approval(entry: Entry) -> bool:
+    """Tell whether an entry asks or settles a question."""
     return type(entry) is Draft and entry.type == "approval"
 
 

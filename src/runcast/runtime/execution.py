@@ -14,13 +14,14 @@ from runcast.core.runs import Run
 from runcast.runtime.approvals import Approvals
 from runcast.runtime.attendance import Attendance, Policy
 from runcast.runtime.clock import now
+from runcast.runtime.gathering import Gathering
 from runcast.runtime.holder import Holder
 from runcast.runtime.ingest import STORAGE_RETRY_S, Budget, Ingest
 from runcast.runtime.outcome import Evidence, outcome_of
 from runcast.runtime.runners import Runners
 from runcast.runtime.watch import Watch
 from runcast.spool.folder import RunFolder
-from runcast.stores import Store
+from runcast.stores import Addition, Store
 
 CANCEL_MARGIN_S = 5.0  # beyond the grace, before the runner itself is taken for stuck
 INTERRUPT_SHARE = 0.5  # of the grace, for the agent's own way to stop
@@ -32,9 +33,10 @@ log = structlog.get_logger(__name__)
 class Here:
     """What all executions of this process share."""
 
-    def __init__(self, policy: Policy, hold: Callable[[], float]) -> None:
+    def __init__(self, store: Store, policy: Policy, hold: Callable[[], float]) -> None:
         """Take the policy, and what says for how long nobody needs to read on."""
         self.policy = policy
+        self.gathering = Gathering(store)
         self.watch = Watch(hold)
         self.runners = Runners()
         self.budget = Budget()
@@ -43,6 +45,7 @@ class Here:
     async def close(self) -> None:
         """Let go of it; no execution may be left."""
         self.watch.close()
+        await self.gathering.close()
         await self.runners.close()
 
 
@@ -70,16 +73,59 @@ class Execution:
             self._ingest.committed = self._attendance.grown
         self._look = asyncio.Event()
         self._check = True
+        self._resting = False  # until somebody has a reason to look around
+        self._gathering = False  # what came meanwhile, with what other runs said
+        self._grew = False  # after that was read
         self._ending: asyncio.Task[None] | None = None
 
     def look(self) -> None:
         """Look whether the runner still lives, read on, and deliver what waits."""
         self._check = True
-        self._look.set()
         self._attendance.fed()
+        if not self._gathering:
+            self._look.set()
+
+    def look_behind(self) -> None:
+        """Look around in case a hint was lost; of the runner's end there is a surer notice."""
+        if self._holder.watches:
+            self._attendance.fed()
+            self.grown()
+        else:
+            self.look()
 
     def grown(self) -> None:
         """Read on: the spool has grown."""
+        if self._gathering:
+            self._grew = True
+        elif self._resting and not self._look.is_set():
+            self._gathering = True
+            self._here.gathering.add(self)
+        else:
+            self._look.set()
+
+    def gather(self) -> Addition | None:
+        """Return what little came; see Source."""
+        self._grew = False
+        addition = self._ingest.gather() if self._resting else None
+        if addition is None:
+            self._gathering = False
+            if self._check or self._ingest.behind:
+                self._look.set()
+        return addition
+
+    def gathered(self) -> None:
+        """Go on behind what is committed now."""
+        self._gathering = False
+        self._ingest.gathered()
+        self._count_unknown()
+        if self._check:
+            self._look.set()
+        elif self._grew:
+            self.grown()
+
+    def left_out(self) -> None:
+        """Commit it alone."""
+        self._gathering = False
         self._look.set()
 
     def fed(self) -> None:
@@ -128,7 +174,14 @@ class Execution:
             self._count_unknown()
             if record is not None:
                 return record
+            await self._rest()
+
+    async def _rest(self) -> None:
+        self._resting = True
+        try:
             await self._look.wait()
+        finally:
+            self._resting = False
 
     def _count_unknown(self) -> None:
         parser = self._ingest.parser

@@ -42,12 +42,17 @@ class Holder:
         self._start_error = ""
         self._pid = 0  # the guard's, once known
 
+    @property
+    def watches(self) -> bool:
+        """Whether the system gives notice of the runner's end."""
+        return self._runners.watches(self._pid)
+
     async def find_exit(self) -> dict[str, Any] | None:
         """Return the record of how the run ended; None while it goes on, or begins just now."""
         if not self._pid:
             self._adopt()
         record = self._folder.exit()
-        if record is not None or self._runners.watches(self._pid) or self._folder.alive():
+        if record is not None or self.watches or self._folder.alive():
             return record
         return await self._without_runner()
 

@@ -12,15 +12,16 @@ from runcast.core.errors import Unavailable
 from runcast.core.events import Draft, Entry
 from runcast.core.runs import Run
 from runcast.parsers import PARSERS, Parser, Saved, new_parser
-from runcast.runtime.approvals import Approvals
+from runcast.runtime.approvals import Approvals, is_approval
 from runcast.runtime.clock import now
 from runcast.runtime.spill import Blobs, spill
 from runcast.spool.folder import RunFolder
 from runcast.spool.records import MAX_RECORD_BYTES, Block, Broken, blocks, whole_records
-from runcast.stores import Advance, Checkpoint, Store
+from runcast.stores import Addition, Advance, Checkpoint, Store
 
 CHUNK_BYTES = 2 * MAX_RECORD_BYTES  # always holds a whole record, and keeps a parse under 1 ms
 CHUNKS_IN_FLIGHT = 16  # of all runs together: 2 MiB of raw text at most
+LITTLE_BYTES = 4096  # less than this is committed beside what others said
 REST_FACTOR = 2  # a command that prints faster than we read has two thirds of our time
 MAX_REST_S = 0.020
 STORAGE_RETRY_S = 0.25
@@ -99,6 +100,34 @@ class Ingest:
                 await asyncio.sleep(min(REST_FACTOR * (perf_counter() - begun), MAX_REST_S))
             begun, size = perf_counter(), grown
 
+    @property
+    def behind(self) -> bool:
+        """Whether `drain` would find anything."""
+        return self._step is not None or self._size() != self.offset
+
+    def gather(self) -> Addition | None:
+        """Read what little came, to be committed beside what others said, and `gathered` then.
+
+        None if nothing came, or more: `drain` commits that, and also what was not committed.
+        """
+        if self._step is not None or self._checkpoint.open:
+            return None
+        data = self._read(self.offset, LITTLE_BYTES)
+        size = whole_records(data)
+        if size == 0 or len(data) == LITTLE_BYTES:
+            return None
+        entries, blobs = self._parse(data[:size])
+        checkpoint = self._checkpoint_at(self.offset + size)
+        self._step = _Step(entries, blobs, checkpoint, more=False)
+        if blobs or any(map(is_approval, entries)):
+            return None
+        return Addition(self._run_id, entries, Advance(self.offset, checkpoint))
+
+    def gathered(self) -> None:
+        """Note that what was gathered is committed."""
+        if self._step is not None:
+            self._settle(self._step)
+
     async def finish(self) -> None:
         """Commit what the end of the output completes; call it once the spool is read."""
         if self._step is None:
@@ -131,7 +160,7 @@ class Ingest:
             return step.more
 
     async def _next(self) -> _Step | None:
-        data = self._read(self.offset)
+        data = self._read(self.offset, CHUNK_BYTES)
         size = whole_records(data)
         if size == 0 and len(data) < CHUNK_BYTES:
             return self._shrunk(data)
@@ -159,13 +188,13 @@ class Ingest:
     def _size(self) -> int:
         return 0 if self._fd is None else os.fstat(self._fd).st_size
 
-    def _read(self, offset: int) -> bytes:
+    def _read(self, offset: int, limit: int) -> bytes:
         if self._fd is None:
             try:
                 self._fd = os.open(self._folder.output_path, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
                 return b""
-        return os.pread(self._fd, CHUNK_BYTES, offset)
+        return os.pread(self._fd, limit, offset)
 
     def _from_open(self, checkpoint: Checkpoint) -> Iterator[Block | Broken]:
         """Read again what lies between the start of an open line and the checkpoint."""
@@ -173,7 +202,7 @@ class Ingest:
             return
         offset = min(start for start, _ in checkpoint.open.values())
         while offset < checkpoint.offset:
-            data = self._read(offset)[: checkpoint.offset - offset]
+            data = self._read(offset, CHUNK_BYTES)[: checkpoint.offset - offset]
             size = whole_records(data)
             if not size:
                 return
@@ -199,6 +228,9 @@ class Ingest:
         if step.blobs:
             await self._keep(step.blobs)
         await self._approvals.append(step.entries, Advance(self.offset, step.checkpoint))
+        self._settle(step)
+
+    def _settle(self, step: _Step) -> None:
         self._checkpoint = step.checkpoint
         self._step = None
         if self.committed is not None:

@@ -36,7 +36,7 @@ class Queue:
         self._store = store
         self._logs = logs
         self._folders = folders
-        self._here = Here(_policy(settings), logs.hold)
+        self._here = Here(store, _policy(settings), logs.hold)
         self._tasks: set[asyncio.Task[None]] = set()
         self._kicked = asyncio.Event()
         self._unsettled = True
@@ -153,7 +153,7 @@ class Queue:
                 await asyncio.sleep(pause / parts / 1000)
                 self._here.runners.poll()
                 for execution in list(self.executions.values())[part::parts]:
-                    execution.look()
+                    execution.look_behind()
 
 
 def _policy(settings: Settings) -> Policy:
