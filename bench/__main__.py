@@ -15,6 +15,7 @@ from bench import (
     fanout,
     growth,
     history,
+    host,
     idle,
     ingest,
     latency,
@@ -84,7 +85,7 @@ def _measure(plan: measure.Plan, names: Sequence[str]) -> tuple[list[report.Row]
             failed.append(name)
             print(f"bench: {name}: {error}", file=sys.stderr)
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
-    return rows, failed
+    return [*rows, *host.ROUNDS.rows()], failed
 
 
 def _options() -> argparse.Namespace:

@@ -1,6 +1,7 @@
 """What it costs a server to send one run's events to many clients, beside other servers."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from bench import ours
@@ -8,6 +9,7 @@ from bench.audience import Sample, sample
 from bench.compared import compare, summed_up
 from bench.floor import feeds
 from bench.gate import command, gate
+from bench.host import undisturbed
 from bench.measure import Plan
 from bench.peers.table import SSE, Open, Peer, nothing, present
 from bench.processes import BenchError
@@ -63,7 +65,8 @@ def alternate(
     for _ in range(rounds):
         for name, server in servers.items():
             lines = load.lines(plan.fanout_seconds, server.deliveries)
-            samples[name].append(one(plan, server.open, load, lines))
+            turn = partial(one, plan, server.open, load, lines)
+            samples[name].append(undisturbed(turn))
     check(samples[OURS])
     return samples
 

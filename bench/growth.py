@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from bench import ingest, ours, stored
 from bench.fanout import Load, check, one
 from bench.gate import command
+from bench.host import undisturbed
 from bench.measure import Plan, exponent, median
 from bench.report import Row
 from bench.server import runcast_server
@@ -38,7 +39,8 @@ def _row(name: str, label: str, points: Points, cost: str) -> Row:
 def _fanout(plan: Plan, clients: int, rate: float, deliveries: float) -> float:
     """Return the server's CPU time, divided by so many deliveries."""
     lines = int(rate * SECONDS)
-    seen = one(plan, ours.sse_feed, Load("growth", rate, clients), lines)
+    load = Load("growth", rate, clients)
+    seen = undisturbed(lambda: one(plan, ours.sse_feed, load, lines))
     check([seen])
     return seen.cpu_s / deliveries
 
@@ -49,7 +51,7 @@ def _ingest(plan: Plan, lines: int) -> float:
         with runcast_server(plan.folder) as server:
             return ingest.runcast(plan, server, [child]).server_s
 
-    return median(cost() for _ in range(plan.ingest_rounds))
+    return median(undisturbed(cost) for _ in range(plan.ingest_rounds))
 
 
 def _list(plan: Plan, runs: int) -> float:

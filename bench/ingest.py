@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.gate import command
+from bench.host import undisturbed
 from bench.measure import Plan, median, spread
 from bench.processes import BenchError, children_cpu_seconds, cpu_seconds, peak_bytes
 from bench.report import Beside, Row
@@ -51,10 +52,14 @@ def _rounds(
     ours: list[Sample] = []
     cats: list[Sample] = []
     for _ in range(rounds):
-        cats.append(_cat(plan, commands))
-        with runcast_server(plan.folder) as server:
-            ours.append(runcast(plan, server, commands))
+        cats.append(undisturbed(lambda: _cat(plan, commands)))
+        ours.append(undisturbed(lambda: _ours(plan, commands)))
     return ours, cats
+
+
+def _ours(plan: Plan, commands: Sequence[list[str]]) -> Sample:
+    with runcast_server(plan.folder) as server:
+        return runcast(plan, server, commands)
 
 
 def _rates(lines: int, ours: list[Sample], cats: list[Sample]) -> Iterator[Row]:
@@ -91,8 +96,7 @@ def _costs(plan: Plan, ours: Sequence[Sample]) -> Iterator[Row]:
     yield Row("ingest.server", "ingest: server CPU per million lines", server_s, "s")
     runner_s = median(each.runner_s for each in ours) * per_million
     yield Row("ingest.runner", "ingest: runner CPU per million lines", runner_s, "s")
-    with runcast_server(plan.folder) as server:
-        few = runcast(plan, server, [command(plan.ingest_lines // 4, bytes=LINE_BYTES)])
+    few = _ours(plan, [command(plan.ingest_lines // 4, bytes=LINE_BYTES)])
     growth = _mib(ours) - few.peak / 2**20
     note = f"peak (VmHWM) {_mib(ours):.0f} MiB"
     label = "ingest: server's memory, more than with a quarter of the lines"

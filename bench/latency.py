@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,8 +15,9 @@ from bench import disk, ours
 from bench.audience import Sample, sample
 from bench.fanout import OURS, Load, check
 from bench.gate import command, gate
+from bench.host import undisturbed
 from bench.measure import Plan, median, percentile
-from bench.peers.table import SSE, Peer, nothing, present
+from bench.peers.table import SSE, Open, Peer, nothing, present
 from bench.processes import cores, started
 from bench.report import Beside, Row
 from bench.server import runcast_server
@@ -60,7 +62,7 @@ def measure(plan: Plan) -> Iterator[Row]:
         commits += _commits(plan)
         floor = f"a commit took {percentile(commits, 50):.2f} ms just before and after"
         yield from _rows(case, samples, floor)
-    yield from _hops(plan)
+    yield from undisturbed(lambda: list(_hops(plan)))
 
 
 def _samples(plan: Plan, case: Case) -> dict[str, list[Sample]]:
@@ -70,13 +72,17 @@ def _samples(plan: Plan, case: Case) -> dict[str, list[Sample]]:
     lines = _lines(plan, case.load)
     for _ in range(plan.delay_rounds):
         for name, server in servers.items():
-            with gate(plan.folder) as entry:
-                child = command(lines, rate=case.load.rate, gate=entry.path)
-                with server.open(plan.folder, child) as feed, _spinning(case.others):
-                    clients = case.load.clients
-                    samples[name].append(sample(plan.folder, feed, entry, clients, lines))
+            turn = partial(_turn, plan, server.open, case, lines)
+            samples[name].append(undisturbed(turn))
     check(samples[OURS])
     return samples
+
+
+def _turn(plan: Plan, opening: Open, case: Case, lines: int) -> Sample:
+    with gate(plan.folder) as entry:
+        child = command(lines, rate=case.load.rate, gate=entry.path)
+        with opening(plan.folder, child) as feed, _spinning(case.others):
+            return sample(plan.folder, feed, entry, case.load.clients, lines)
 
 
 def _lines(plan: Plan, load: Load) -> int:

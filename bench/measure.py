@@ -21,9 +21,9 @@ class Plan(NamedTuple):
     fanout_seconds: float = 2.5
     burst_deliveries: int = 10_000_000
     own_runs: int = 500
-    own_rounds: int = 2
+    own_rounds: int = 3
     own_seconds: float = 4
-    delay_rounds: int = 2
+    delay_rounds: int = 3
     delay_seconds: float = 3.5
     latency_seconds: float = 10
     spawns: int = 30
@@ -39,7 +39,7 @@ class Plan(NamedTuple):
     queued_runs: int = 1_000
     requests: int = 500
     busy_runs: int = 100
-    busy_rounds: int = 2
+    busy_rounds: int = 3
     busy_seconds: float = 15
 
 

@@ -6,11 +6,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 from bench.audience import Feed, Sample, audience, result
 from bench.compared import compare, summed_up
 from bench.fanout import check
+from bench.host import undisturbed
 from bench.measure import Plan
 from bench.ours import run_feed
 from bench.peers import node, websocketd
@@ -35,7 +37,7 @@ def measure(plan: Plan) -> Iterator[Row]:
     samples: dict[str, list[Sample]] = {name: [] for name in openings}
     for _ in range(plan.own_rounds):
         for name, opening in openings.items():
-            samples[name].append(_sample(plan, opening))
+            samples[name].append(undisturbed(partial(_sample, plan, opening)))
     check(samples["runcast"])
     peers = {name: summed_up(some) for name, some in samples.items()}
     label = f"{plan.own_runs} clients, each on its own run of {RATE} events/s"

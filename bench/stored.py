@@ -7,8 +7,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+from bench.host import undisturbed
 from bench.measure import Plan, median, percentile
 from bench.processes import cpu_seconds, resident_bytes
 from bench.report import Row
@@ -34,7 +36,7 @@ REQUESTS = {
 def measure(plan: Plan) -> Iterator[Row]:
     """Measure a server on a full store, then one with a long queue."""
     yield from _stored(plan)
-    yield from _queued(plan)
+    yield from undisturbed(lambda: list(_queued(plan)))
 
 
 def _stored(plan: Plan) -> Iterator[Row]:
@@ -56,7 +58,7 @@ def _stored(plan: Plan) -> Iterator[Row]:
         yield Row("stored.open", f"{label}: of that after imports", ready - imports, "s", note=note)
         yield Row("stored.memory", f"{label}: server's memory", memory, "MiB")
         for name, path in REQUESTS.items():
-            samples = times_ms(server, path, ids, plan.requests)
+            samples = undisturbed(partial(times_ms, server, path, ids, plan.requests))
             p99, note = percentile(samples, 99), f"p50 {percentile(samples, 50):.2f} ms"
             yield Row(f"stored.{name}.p99", f"{label}: GET {path}, p99", p99, "ms", note=note)
 

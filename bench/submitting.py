@@ -5,10 +5,13 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import NamedTuple
 
 from bench.audience import FOREVER_S, Feed, audience
 from bench.gate import command
+from bench.host import undisturbed
 from bench.measure import Plan, percentile
 from bench.ours import run_feed
 from bench.peers import node
@@ -30,6 +33,9 @@ class Busy(NamedTuple):
     submit: Callable[[], object]
 
 
+Open = Callable[[Plan], AbstractContextManager[Busy]]
+
+
 class Seen(NamedTuple):
     """The ms of each POST, and the share of a core that the server used meanwhile."""
 
@@ -39,12 +45,13 @@ class Seen(NamedTuple):
 
 def measure(plan: Plan) -> Iterator[Row]:
     """Alternate the servers."""
-    openings = {"runcast": _runcast} | ({} if node.lacks() else {"better-sse": _better_sse})
+    openings: dict[str, Open] = {"runcast": _runcast}
+    if not node.lacks():
+        openings["better-sse"] = _better_sse
     seen: dict[str, list[Seen]] = {name: [] for name in openings}
     for _ in range(plan.busy_rounds):
         for name, opening in openings.items():
-            with opening(plan) as busy:
-                seen[name].append(_posts(plan, busy))
+            seen[name].append(undisturbed(partial(_round, plan, opening)))
     label = f"POST /api/execute, {plan.busy_runs} runs at {LINES_PER_S}/s, {CLIENTS} clients"
     for percent in (50, 99):
         found = {name: _percentile(some, percent) for name, some in seen.items()}
@@ -58,6 +65,11 @@ def measure(plan: Plan) -> Iterator[Row]:
 
 def _percentile(seen: list[Seen], percent: float) -> float:
     return percentile((ms for each in seen for ms in each.posts_ms), percent)
+
+
+def _round(plan: Plan, opening: Open) -> Seen:
+    with opening(plan) as busy:
+        return _posts(plan, busy)
 
 
 def _posts(plan: Plan, busy: Busy) -> Seen:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from bench.host import undisturbed
 from bench.measure import Plan, percentile
 from bench.processes import BenchError, cpu_seconds
 from bench.report import Row
@@ -28,9 +29,9 @@ NS_PER_MS = 1_000_000
 
 def measure(plan: Plan) -> Iterator[Row]:
     """Measure the latency of one file, the cost of many, and how soon a new one is found."""
-    yield from _latency(plan)
+    yield from undisturbed(lambda: list(_latency(plan)))
     yield from _many(plan)
-    yield from _discovery(plan)
+    yield from undisturbed(lambda: list(_discovery(plan)))
 
 
 class Reader(threading.Thread):

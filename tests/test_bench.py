@@ -2,11 +2,12 @@
 
 import json
 import socket
+import time
 from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
-from bench import chart, child, load, measure, report, targets
+from bench import chart, child, host, load, measure, report, targets
 from bench.websocket import text_frame
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,3 +65,54 @@ def test_the_chart_is_xml_with_a_bar_for_each_value() -> None:
     groups = [chart.Group("a <b", {"runcast": 1_000.0, "peer": 10.0})]
     drawn = ElementTree.fromstring(chart.bars("title", groups))
     assert len(drawn.findall("{http://www.w3.org/2000/svg}rect")) == 1 + 2
+
+
+class Host:
+    """Takes so many seconds of the processors' time in each round."""
+
+    def __init__(self, *takes: float) -> None:
+        self.takes = iter(takes)
+        self.taken = 0.0
+        self.rounds = 0
+
+    def stolen_s(self) -> float:
+        return self.taken
+
+    def round(self) -> int:
+        self.taken += next(self.takes, 0.0)
+        self.rounds += 1
+        time.sleep(0.01)
+        return self.rounds
+
+
+@pytest.mark.parametrize(
+    ("takes", "counts"),
+    [
+        ((0.0, 9.0), 1),
+        ((9.0, 0.0, 9.0), 2),
+        ((900.0, 800.0, 5.0, 600.0, 700.0), 3),  # none is quiet: the quietest
+    ],
+)
+def test_a_round_is_measured_again_while_the_host_takes_too_much(
+    takes: tuple[float, ...], counts: int
+) -> None:
+    at = Host(*takes)
+    rounds = host.Rounds(at.stolen_s, pause_s=0)
+
+    assert rounds.measure(at.round) == counts
+
+    (row,) = rounds.rows()
+    assert (row.value > 100 * host.QUIET) == (len(takes) == host.AGAIN + 1)
+    assert f"{at.rounds - 1} times" in row.note
+
+
+def test_the_patience_with_a_host_ends() -> None:
+    at = Host(*[9.0] * 100)
+    rounds = host.Rounds(at.stolen_s, pause_s=0)
+    rounds._patience_s = 0
+
+    assert rounds.measure(at.round) == 1
+
+
+def test_the_system_tells_what_the_host_took() -> None:
+    assert host._stolen_s() >= 0
