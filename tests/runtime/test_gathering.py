@@ -44,6 +44,9 @@ class Said:
     def left_out(self) -> None:
         self.ended += "left out"
 
+    def broke(self, error: Exception) -> None:
+        self.ended += str(error)
+
 
 class Commits:
     """How many batches each commit of a store had."""
@@ -106,13 +109,27 @@ async def test_what_is_refused_of_one_is_left_to_each(store, gathering):
     assert (await store.head(run_log("r1"))).last == 1  # its creation
 
 
-async def test_one_that_cannot_be_read_keeps_nobody_out(store, gathering, caplog):
+async def test_one_that_cannot_be_read_keeps_nobody_out(store, gathering):
     sources = [Said("r1"), Said("r2", fails=True), Said("r3")]
     for source in sources:
         gathering.add(source)
 
-    assert await ended(sources) == ["gathered", "left out", "gathered"]
-    assert "cannot be read" in caplog.text
+    assert await ended(sources) == ["gathered", "cannot be read", "gathered"]
+
+
+async def test_one_that_fails_to_take_note_keeps_it_from_nobody(
+    store, gathering, caplog, monkeypatch
+):
+    def fails() -> None:
+        raise ValueError("no note")
+
+    sources = [Said("r1"), Said("r2"), Said("r3")]
+    monkeypatch.setattr(sources[1], "gathered", fails)
+    for source in sources:
+        gathering.add(source)
+
+    assert await ended([sources[0], sources[2]]) == ["gathered", "gathered"]
+    assert "no note" in caplog.text
 
 
 async def test_closing_waits_for_what_is_being_committed(store):
@@ -176,8 +193,7 @@ async def test_what_was_gathered_and_refused_is_drained_once(store, tmp_path):
     assert ingest.behind
     with spool.open("ab") as file:
         file.write(records(b"two"))
-    await ingest.drain()
-    await ingest.drain()
+    await ingest.drain()  # the only time, if it is known by now that the output has ended
 
     assert await texts(store) == ["one", "two"]
     ingest.close()
@@ -257,3 +273,54 @@ async def test_runs_say_everything_once_whatever_is_refused_of_their_commits(
         assert await texts(store, run_id) == [str(number) for number in range(1, 11)]
     assert calls
     await runtime.close()
+
+
+async def test_what_a_run_says_while_its_commit_is_refused_is_there_before_its_end(
+    data_dir: Path, monkeypatch
+):
+    runtime = await Runtime.open(Settings(data_dir=str(data_dir)))
+    spools = data_dir / "runs"
+    refused = 0
+
+    async def refuses_late(additions, births=(), **more):
+        nonlocal refused
+        refused += 1
+        await until(lambda: list(spools.glob("*/exit.json")))
+        raise Unavailable("storage", "disk full")
+
+    monkeypatch.setattr(runtime.store, "append_all", refuses_late)
+    command = ["sh", "-c", "sleep 0.3; echo one; sleep 0.3; echo two"]
+    await runtime.submit(RunSpec(command=command, id="r"))
+    await runtime.wait("r", 30)
+    batches = await runtime.store.read(run_log("r"), 0, 1 << 30)
+    events = [event for batch in batches for event in batch.events()]
+    await runtime.close()
+
+    assert refused
+    assert [event.type for event in events][-3:] == ["output", "output", "status"]
+    assert not [event for event in events if event.type == "gap"]
+
+
+async def test_a_run_whose_output_could_not_be_parsed_is_taken_up_from_its_checkpoint(
+    data_dir: Path, monkeypatch
+):
+    gather, breaks = Ingest.gather, [True]
+
+    def breaks_once(ingest: Ingest) -> Addition | None:
+        addition = gather(ingest)
+        if addition is not None and breaks:
+            breaks.clear()
+            ingest._step = None  # as if the parser had failed behind half of it
+            raise MemoryError
+        return addition
+
+    monkeypatch.setattr(Ingest, "gather", breaks_once)
+    runtime = await Runtime.open(Settings(data_dir=str(data_dir)))
+    await runtime.submit(RunSpec(command=["sh", "-c", f"sleep 0.3; {PRINTS}"], id="r"))
+    run = await runtime.wait("r", 30)
+    said = await texts(runtime.store, "r")
+    await runtime.close()
+
+    assert run.status == "completed"
+    assert said == [str(number) for number in range(1, 11)]
+    assert not breaks

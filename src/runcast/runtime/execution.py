@@ -76,6 +76,7 @@ class Execution:
         self._resting = False  # until somebody has a reason to look around
         self._gathering = False  # what came meanwhile, with what other runs said
         self._grew = False  # after that was read
+        self._broken: Exception | None = None  # came of reading it
         self._ending: asyncio.Task[None] | None = None
 
     def look(self) -> None:
@@ -86,8 +87,8 @@ class Execution:
             self._look.set()
 
     def look_behind(self) -> None:
-        """Look around in case a hint was lost; of the runner's end there is a surer notice."""
-        if self._holder.watches:
+        """Look around in case a hint was lost; of the end there are two, of which one will do."""
+        if self.hinted and self._holder.watches:
             self._attendance.fed()
             self.grown()
         else:
@@ -127,6 +128,11 @@ class Execution:
         """Commit it alone."""
         self._gathering = False
         self._look.set()
+
+    def broke(self, error: Exception) -> None:
+        """Fail: what the parser remembers may be wrong."""
+        self._broken = error
+        self.left_out()
 
     def fed(self) -> None:
         """Deliver: there is input or an answer for the command."""
@@ -182,6 +188,8 @@ class Execution:
             await self._look.wait()
         finally:
             self._resting = False
+        if self._broken is not None:
+            raise self._broken
 
     def _count_unknown(self) -> None:
         parser = self._ingest.parser

@@ -16,13 +16,16 @@ class Source(Protocol):
     """Somebody who says little at a time."""
 
     def gather(self) -> Addition | None:
-        """Return what is to be committed, if anything; one of the other two is called then."""
+        """Return what is to be committed, if anything; `gathered` or `left_out` is called then."""
 
     def gathered(self) -> None:
         """Note that it is committed."""
 
     def left_out(self) -> None:
         """Note that it was not committed, and is for the source itself to see to."""
+
+    def broke(self, error: Exception) -> None:
+        """Note that `gather` raised this."""
 
 
 class _Part(NamedTuple):
@@ -64,18 +67,20 @@ class Gathering:
             await self._store.append_all([part.addition for part in parts])
         except Exception:  # noqa: BLE001 - what is refused of one is refused of all
             # Whose fault it was, each finds out by itself.
-            for part in parts:
-                part.source.left_out()
+            told = [part.source.left_out for part in parts]
         else:
-            for part in parts:
-                part.source.gathered()
+            told = [part.source.gathered for part in parts]
+        for tell in told:
+            try:
+                tell()
+            except Exception:
+                logger.exception("gathering: a source failed")
 
 
 def _part(source: Source) -> _Part | None:
     try:
         addition = source.gather()
-    except Exception:
-        logger.exception("gathering: a source cannot be read")
-        source.left_out()
+    except Exception as error:  # noqa: BLE001 - whoever it is about gets it, the others go on
+        source.broke(error)
         return None
     return None if addition is None else _Part(source, addition)

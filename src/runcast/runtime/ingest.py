@@ -118,7 +118,8 @@ class Ingest:
             return None
         entries, blobs = self._parse(data[:size])
         checkpoint = self._checkpoint_at(self.offset + size)
-        self._step = _Step(entries, blobs, checkpoint, more=False)
+        # Whoever has to drain this reads on: by then the output may have gone on, and ended.
+        self._step = _Step(entries, blobs, checkpoint, more=True)
         if blobs or any(map(is_approval, entries)):
             return None
         return Addition(self._run_id, entries, Advance(self.offset, checkpoint))
