@@ -31,15 +31,19 @@ class Compared(NamedTuple):
 def summed_up(samples: Sequence[Sample], timed: bool = True) -> Compared:
     """Sum up the rounds of one server."""
     rates = [each.per_cpu_s for each in samples]
-    delays = [delay for each in samples for delay in each.seen.delays_ms] if timed else []
     return Compared(
         median(rates),
         spread(rates),
-        percentile(delays, 50) if delays else None,
-        percentile(delays, 99) if delays else None,
+        delay_ms(samples, 50) if timed else None,
+        delay_ms(samples, 99) if timed else None,
         max(each.busy for each in samples),
         sum(each.expected - each.seen.least for each in samples),
     )
+
+
+def delay_ms(samples: Sequence[Sample], percent: float) -> float:
+    """Return the middle one of what so many percent of the delays did not exceed in each round."""
+    return median(percentile(each.seen.delays_ms, percent) for each in samples)
 
 
 def compare(name: str, label: str, ours: Compared, peers: Mapping[str, Compared]) -> Row:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from bench import disk, ours
 from bench.audience import Sample, sample
+from bench.compared import delay_ms
 from bench.fanout import OURS, Load, check
 from bench.gate import command, gate
 from bench.host import undisturbed
@@ -91,14 +92,11 @@ def _lines(plan: Plan, load: Load) -> int:
 
 
 def _rows(case: Case, samples: dict[str, list[Sample]], floor: str) -> Iterator[Row]:
-    delays = {
-        name: [delay for each in some for delay in each.seen.delays_ms]
-        for name, some in samples.items()
-    }
     share = median(each.cpu_s / each.seen.wall_s for each in samples[OURS])
-    note = f"{len(delays[OURS]):,} samples; server CPU {share:.1%}; {floor}"
+    count = sum(len(each.seen.delays_ms) for each in samples[OURS])
+    note = f"{count:,} samples; server CPU {share:.1%}; {floor}"
     for percent in (50, 99):
-        found = {name: percentile(some, percent) for name, some in delays.items()}
+        found = {name: delay_ms(some, percent) for name, some in samples.items()}
         value = found.pop(OURS)
         beside = tuple(Beside(name, one) for name, one in found.items())
         name, label = f"latency.{case.load.name}.p{percent}", f"{case.label}, p{percent}"

@@ -40,7 +40,7 @@ class Plan(NamedTuple):
     requests: int = 500
     busy_runs: int = 100
     busy_rounds: int = 3
-    busy_seconds: float = 15
+    busy_seconds: float = 20
 
 
 def quick(folder: Path) -> Plan:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from bench.audience import FOREVER_S, Feed, audience
 from bench.gate import command
 from bench.host import undisturbed
-from bench.measure import Plan, percentile
+from bench.measure import Plan, median, percentile
 from bench.ours import run_feed
 from bench.peers import node
 from bench.processes import BenchError, cpu_seconds
@@ -64,7 +64,7 @@ def measure(plan: Plan) -> Iterator[Row]:
 
 
 def _percentile(seen: list[Seen], percent: float) -> float:
-    return percentile((ms for each in seen for ms in each.posts_ms), percent)
+    return median(percentile(each.posts_ms, percent) for each in seen)
 
 
 def _round(plan: Plan, opening: Open) -> Seen:
