@@ -20,7 +20,7 @@ run: .venv/runtime-installed
 
 # Hundreds of processes are started: without the variable, none has to compile runcast again. Many
 # tests wait more than they compute, so there are more workers than cores.
-PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist worksteal
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2) --dist worksteal
 test: .venv/dev-installed
 	@scripts/setup-tests
 	$(PYTEST)

@@ -1,6 +1,8 @@
 """The holder: a number is not a runner, for the system gives it to others once it is free."""
 
+import contextlib
 import os
+import resource
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -51,6 +53,41 @@ async def runners() -> AsyncIterator[Runners]:
 def hold(folder: RunFolder, runners: Runners, gone: Callable[[], None] = lambda: None) -> Holder:
     key = Path(folder.path).name
     return Holder(runners, Run(id="r", key=key, task_id="r", created_at=1), folder, gone)
+
+
+@contextlib.contextmanager
+def descriptors_left(count: int) -> Iterator[None]:
+    """Leave this process so many descriptors to open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))), hard))
+    taken = []
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (taken[-1] + 1 + count, hard))
+        yield
+    finally:
+        for fd in taken:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("left", range(4))
+async def test_a_runner_is_started_once_there_are_descriptors_for_it(
+    folder: RunFolder, runners: Runners, left: int
+) -> None:
+    ended: list[bool] = []
+    holder = hold(folder, runners, lambda: ended.append(True))
+    with descriptors_left(left), contextlib.suppress(OSError):
+        assert await holder.find_exit() is None
+    assert folder.started() is None
+    assert not folder.alive()
+
+    assert await holder.find_exit() is None
+    await until(lambda: folder.started() is not None)
+    folder.order("cancel 0")
+    await until(lambda: ended)
 
 
 async def test_a_stranger_who_has_the_guard_s_pid_does_not_keep_a_dead_run_alive(

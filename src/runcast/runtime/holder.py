@@ -98,11 +98,7 @@ class Holder:
     async def _start(self) -> None:
         try:
             lock = self._folder.take_lock()
-            if lock is None:
-                return
-            # Under the lock nobody else can start it; a runner may have come and gone before.
-            if self._folder.started() is not None or self._folder.exit() is not None:
-                os.close(lock)
+            if lock is None or self._begun(lock):
                 return
             self._pid = await self._runners.spawn(self._folder, lock, self._ended)
         except OSError as error:
@@ -111,6 +107,17 @@ class Holder:
             if error.errno in PASSING:
                 return
         self._attempts += 1
+
+    def _begun(self, lock: int) -> bool:
+        """Tell whether a runner came before this lock was taken; let go of it unless none did."""
+        begun = True
+        try:
+            # Under the lock nobody else can start one.
+            begun = self._folder.started() is not None or self._folder.exit() is not None
+        finally:
+            if begun:  # or nobody knows: held on to, it would look like a living runner for ever
+                os.close(lock)
+        return begun
 
     async def _lost(self) -> dict[str, Any]:
         """Do what the guard would have done, had it not been killed as well."""

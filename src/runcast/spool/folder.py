@@ -109,9 +109,11 @@ class RunFolder:
         fd = os.open(self.lock_path, os.O_RDWR | os.O_CLOEXEC)
         try:
             fcntl.flock(fd, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except OSError as error:
             os.close(fd)
-            return None
+            if isinstance(error, BlockingIOError):
+                return None
+            raise
         return fd
 
     def spec(self) -> dict[str, Any]:
