@@ -105,6 +105,8 @@ def test_what_survives_guard_and_worker_is_swept(start_runner: StartRunner) -> N
     other = start_runner(["sleep", "100"])
     held = start_runner(["bash", "-c", "setsid sleep 100 & echo $!; sleep 99"])
     survivor = int(until(held.output, "the pid"))
+    said = Path(f"/proc/{survivor}/cmdline")
+    until(lambda: said.read_bytes() == b"sleep\x00100\x00", "the survivor to be what it will be")
     held.kill("guard")
     held.kill("worker")
     until(lambda: not held.folder.alive(), "the lock to be free")
