@@ -1,5 +1,6 @@
 """Rounds of several servers under one load, made into one row."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -43,7 +44,8 @@ def summed_up(samples: Sequence[Sample], timed: bool = True) -> Compared:
 
 def delay_ms(samples: Sequence[Sample], percent: float) -> float:
     """Return the middle one of what so many percent of the delays did not exceed in each round."""
-    return median(percentile(each.seen.delays_ms, percent) for each in samples)
+    rounds = [each.seen.delays_ms for each in samples if each.seen.delays_ms]
+    return median(percentile(delays, percent) for delays in rounds) if rounds else math.inf
 
 
 def compare(name: str, label: str, ours: Compared, peers: Mapping[str, Compared]) -> Row:

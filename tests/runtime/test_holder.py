@@ -1,5 +1,6 @@
 """The holder: a number is not a runner, for the system gives it to others once it is free."""
 
+import asyncio
 import contextlib
 import os
 import resource
@@ -90,6 +91,26 @@ async def test_a_runner_is_started_once_there_are_descriptors_for_it(
     await until(lambda: folder.started() is not None)
     folder.order("cancel 0")
     await until(lambda: ended)
+
+
+async def test_an_order_to_end_outlasts_a_lack_of_descriptors(
+    folder: RunFolder, runners: Runners
+) -> None:
+    looks: list[bool] = []
+    holder = hold(folder, runners, lambda: looks.append(True))
+    assert await holder.find_exit() is None
+    await until(lambda: folder.started() is not None)
+
+    with descriptors_left(0):
+        ending = asyncio.create_task(holder.end(0.0, 5.0))
+        await until(lambda: len(looks) > 2)
+        assert not ending.done()
+    await until(lambda: folder.exit() is not None)
+    ending.cancel()
+    await asyncio.gather(ending, return_exceptions=True)
+    await until(lambda: not holder.watches)
+
+    assert (folder.exit() or {})["reason"] == "cancelled"
 
 
 async def test_a_stranger_who_has_the_guard_s_pid_does_not_keep_a_dead_run_alive(

@@ -78,6 +78,8 @@ class Execution:
         self._grew = False  # after that was read
         self._broken: Exception | None = None  # came of reading it
         self._ending: asyncio.Task[None] | None = None
+        self._under_way = False
+        self.cancelled = False  # an order that whoever takes the run up next has to follow
 
     def look(self) -> None:
         """Look whether the runner still lives, read on, and deliver what waits."""
@@ -140,7 +142,8 @@ class Execution:
 
     def cancel(self) -> None:
         """Ask for the run's end, first in the agent's own way if it has one, until it comes."""
-        if self._ending is None:
+        self.cancelled = True
+        if self._under_way and self._ending is None:
             self._ending = asyncio.create_task(self._cancel())
 
     async def finish(self) -> Run:
@@ -150,12 +153,13 @@ class Execution:
         """
         handle = self._here.watch.add(self.folder.path, self.grown, self.look)
         self.hinted = handle is not None
+        self._under_way = True
         attending: asyncio.Task[None] | None = None
         try:
             await self._ingest.open()
             if self._attendance.needed:
                 attending = asyncio.create_task(self._attendance.attend())
-            if self.run.cancel_requested:
+            if self.run.cancel_requested or self.cancelled:
                 self.cancel()
             record = await self._until_exit()
             self._holder.dismiss()
@@ -165,6 +169,7 @@ class Execution:
             await self._retrying(partial(self._approvals.withdraw, run_log(self.run.id)))
             return await self._retrying(partial(self._end, record))
         finally:
+            self._under_way = False
             self._here.watch.remove(handle)
             self._ingest.close()
             for task in (attending, self._ending):

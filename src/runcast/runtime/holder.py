@@ -66,10 +66,11 @@ class Holder:
         deadline = loop.time() + grace_s + patience_s
         ordered = False
         while True:
-            ordered = ordered or self._folder.order(f"cancel {grace_s}")
-            self._folder.resume()
-            if loop.time() > deadline:
-                self._folder.kill_worker()
+            with suppress(OSError):  # no descriptor is free: that passes, and the order stands
+                ordered = ordered or self._folder.order(f"cancel {grace_s}")
+                self._folder.resume()
+                if loop.time() > deadline:
+                    self._folder.kill_worker()
             self._gone()
             await asyncio.sleep(ORDER_S)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import structlog
 
 from runcast.config import Settings
-from runcast.core.errors import Unavailable
 from runcast.core.events import run_log
 from runcast.core.once import Once
 from runcast.core.runs import Run
@@ -112,10 +111,12 @@ class Queue:
             log.exception("run.taken_up_again", run=run_id)
         else:
             return True
-        run = self.executions[run_id].run
-        with suppress(Unavailable):
+        before = self.executions[run_id]
+        run = before.run
+        with suppress(Exception):  # as it was known then will do
             run = await self._store.get(run_id)
-        self.executions[run_id] = self._execution(run)
+        again = self.executions[run_id] = self._execution(run)
+        again.cancelled = before.cancelled
         return False
 
     async def _claim(self) -> None:

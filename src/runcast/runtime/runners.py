@@ -30,7 +30,8 @@ class Runners:
         `gone` is called once the process has ended, which can be before the run has. Raises
         OSError. Cancelling does not stop a start that is under way.
         """
-        pid = await asyncio.to_thread(_spawn, folder, lock)
+        # Shielded: cancelled before a thread is free for it, it would never close the lock.
+        pid = await asyncio.shield(asyncio.to_thread(_spawn, folder, lock))
         self.watch(pid, gone)
         return pid
 

@@ -1,7 +1,7 @@
 """The command's input: what was committed for it is brought to the run's folder, once."""
 
 import asyncio
-from pathlib import Path
+import os
 
 from runcast.core.runs import Run
 from runcast.spool.folder import RunFolder
@@ -16,7 +16,7 @@ class StdinDelivery:
     """
 
     def __init__(self, store: Store, run: Run, folder: RunFolder) -> None:
-        self.ended = Path(folder.eof_path).exists()
+        self.ended = os.path.exists(folder.eof_path)  # noqa: PTH110 - that may raise
         self._store = store
         self._run_id = run.id
         self._folder = folder
