@@ -11,7 +11,7 @@ from bench.report import Row
 QUIET = 0.01  # of the processors' time taken away, and a round counts without question
 AGAIN = 4
 PAUSE_S = 3.0
-PATIENCE_S = 900.0  # for all that is measured again in one run
+PATIENCE_S = 300.0  # for all that is measured again in one run
 
 STAT = Path("/proc/stat")
 _TICKS = os.sysconf("SC_CLK_TCK")
