@@ -1,6 +1,6 @@
 """What it costs a server to send one run's events to many clients, beside other servers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -65,8 +65,8 @@ def alternate(
     for _ in range(rounds):
         for name, server in servers.items():
             lines = load.lines(plan.fanout_seconds, server.deliveries)
-            turn = partial(whole if name == OURS else one, plan, server.open, load, lines)
-            samples[name].append(undisturbed(turn))
+            turn = partial(one, plan, server.open, load, lines)
+            samples[name].append(undisturbed(strict(turn) if name == OURS else turn))
     return samples
 
 
@@ -78,17 +78,17 @@ def one(plan: Plan, opening: Open, load: Load, lines: int) -> Sample:
             return sample(plan.folder, feed, entry, load.clients, lines)
 
 
-def whole(plan: Plan, opening: Open, load: Load, lines: int) -> Sample:
-    """Do the same, and raise if a client missed an event or got one twice: a peer's may."""
-    return checked(one(plan, opening, load, lines))
+def strict(turn: Callable[[], Sample]) -> Callable[[], Sample]:
+    """Have a turn of ours raise if a client missed an event or got one twice; a peer's may."""
 
+    def checked() -> Sample:
+        sample = turn()
+        if not sample.whole:
+            got = f"{sample.seen.least} to {sample.seen.most} of {sample.expected}"
+            raise BenchError(f"clients got {got} events")
+        return sample
 
-def checked(seen: Sample) -> Sample:
-    """Return a sample; raise if a client missed an event or got one twice."""
-    if not seen.whole:
-        got = f"{seen.seen.least} to {seen.seen.most} of {seen.expected}"
-        raise BenchError(f"clients got {got} events")
-    return seen
+    return checked
 
 
 def _rows(load: Load, samples: Mapping[str, list[Sample]]) -> Iterator[Row]:

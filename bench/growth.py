@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from bench import ingest, ours, stored
-from bench.fanout import Load, whole
+from bench.fanout import Load, one, strict
 from bench.gate import command
 from bench.host import undisturbed
 from bench.measure import Plan, exponent, median
@@ -40,7 +40,7 @@ def _fanout(plan: Plan, clients: int, rate: float, deliveries: float) -> float:
     """Return the server's CPU time, divided by so many deliveries."""
     lines = int(rate * SECONDS)
     load = Load("growth", rate, clients)
-    seen = undisturbed(lambda: whole(plan, ours.sse_feed, load, lines))
+    seen = undisturbed(strict(lambda: one(plan, ours.sse_feed, load, lines)))
     return seen.cpu_s / deliveries
 
 

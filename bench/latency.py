@@ -14,7 +14,7 @@ from typing import NamedTuple
 from bench import disk, ours
 from bench.audience import Sample, sample
 from bench.compared import delay_ms
-from bench.fanout import OURS, Load, checked
+from bench.fanout import OURS, Load, strict
 from bench.gate import command, gate
 from bench.host import undisturbed
 from bench.measure import Plan, median, percentile
@@ -74,7 +74,7 @@ def _samples(plan: Plan, case: Case) -> dict[str, list[Sample]]:
     for _ in range(plan.delay_rounds):
         for name, server in servers.items():
             turn = partial(_turn, plan, server.open, case, lines)
-            samples[name].append(undisturbed(turn))
+            samples[name].append(undisturbed(strict(turn) if name == OURS else turn))
     return samples
 
 
@@ -82,8 +82,7 @@ def _turn(plan: Plan, opening: Open, case: Case, lines: int) -> Sample:
     with gate(plan.folder) as entry:
         child = command(lines, rate=case.load.rate, gate=entry.path)
         with opening(plan.folder, child) as feed, _spinning(case.others):
-            seen = sample(plan.folder, feed, entry, case.load.clients, lines)
-    return checked(seen) if opening is ours.sse_feed else seen
+            return sample(plan.folder, feed, entry, case.load.clients, lines)
 
 
 def _lines(plan: Plan, load: Load) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.audience import Feed, Sample, audience, result
 from bench.compared import compare, summed_up
-from bench.fanout import checked
+from bench.fanout import OURS, strict
 from bench.host import undisturbed
 from bench.measure import Plan
 from bench.ours import run_feed
@@ -29,7 +29,7 @@ Open = Callable[[Path, Sequence[str]], AbstractContextManager[Feed]]
 
 def measure(plan: Plan) -> Iterator[Row]:
     """Alternate the servers."""
-    openings: dict[str, Open] = {"runcast": _runcast}
+    openings: dict[str, Open] = {OURS: _runcast}
     if not node.lacks():
         openings["better-sse"] = _better_sse
     if not websocketd.lacks():
@@ -37,10 +37,11 @@ def measure(plan: Plan) -> Iterator[Row]:
     samples: dict[str, list[Sample]] = {name: [] for name in openings}
     for _ in range(plan.own_rounds):
         for name, opening in openings.items():
-            samples[name].append(undisturbed(partial(_sample, plan, opening)))
+            turn = partial(_sample, plan, opening)
+            samples[name].append(undisturbed(strict(turn) if name == OURS else turn))
     peers = {name: summed_up(some) for name, some in samples.items()}
     label = f"{plan.own_runs} clients, each on its own run of {RATE} events/s"
-    yield compare(f"own.{plan.own_runs}", label, peers.pop("runcast"), peers)
+    yield compare(f"own.{plan.own_runs}", label, peers.pop(OURS), peers)
 
 
 def _sample(plan: Plan, opening: Open) -> Sample:
@@ -59,8 +60,7 @@ def _sample(plan: Plan, opening: Open) -> Sample:
             before = cpu_seconds(*feed.pids)
             Path(f"{place}/go").write_bytes(b"")
             seen = result(process)
-            sample = Sample(cpu_seconds(*feed.pids) - before, seen, lines)
-            return checked(sample) if opening is _runcast else sample
+            return Sample(cpu_seconds(*feed.pids) - before, seen, lines)
 
 
 @contextlib.contextmanager

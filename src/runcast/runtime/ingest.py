@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from time import perf_counter
 from typing import NamedTuple
 
@@ -116,13 +117,11 @@ class Ingest:
         size = whole_records(data)
         if size == 0 or len(data) == LITTLE_BYTES:
             return None
-        entries, blobs = self._parse(data[:size])
-        checkpoint = self._checkpoint_at(self.offset + size)
         # Whoever has to drain this reads on: by then the output may have gone on, and ended.
-        self._step = _Step(entries, blobs, checkpoint, more=True)
-        if blobs or any(map(is_approval, entries)):
+        step = self._step = self._parsed(data[:size], more=True)
+        if step.blobs or any(map(is_approval, step.entries)):
             return None
-        return Addition(self._run_id, entries, Advance(self.offset, checkpoint))
+        return Addition(self._run_id, step.entries, Advance(self.offset, step.checkpoint))
 
     def gathered(self) -> None:
         """Note that what was gathered is committed."""
@@ -167,15 +166,14 @@ class Ingest:
             return self._shrunk(data)
         # A full chunk without a newline is no spool of ours: step over it, say so.
         size = size or len(data)
+        parsed = partial(self._parsed, data[:size], more=len(data) == CHUNK_BYTES)
         if self._checkpoint.open:  # the end of a line that was held open may take long to parse
-            entries, blobs = await asyncio.to_thread(self._parse, data[:size])
-        else:
-            entries, blobs = self._parse(data[:size])
-        checkpoint = self._checkpoint_at(self.offset + size)
-        return _Step(entries, blobs, checkpoint, len(data) == CHUNK_BYTES)
+            return await asyncio.to_thread(parsed)
+        return parsed()
 
-    def _parse(self, data: bytes) -> tuple[list[Entry], Blobs]:
-        return spill(self.parser.feed(blocks(data, self.offset)))
+    def _parsed(self, records: bytes, *, more: bool) -> _Step:
+        entries, blobs = spill(self.parser.feed(blocks(records, self.offset)))
+        return _Step(entries, blobs, self._checkpoint_at(self.offset + len(records)), more)
 
     def _checkpoint_at(self, offset: int) -> Checkpoint:
         saved = self.parser.save()

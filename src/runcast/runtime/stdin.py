@@ -16,7 +16,7 @@ class StdinDelivery:
     """
 
     def __init__(self, store: Store, run: Run, folder: RunFolder) -> None:
-        self.ended = os.path.exists(folder.eof_path)  # noqa: PTH110 - that may raise
+        self.ended = os.path.exists(folder.eof_path)  # noqa: PTH110 - Path.exists may raise
         self._store = store
         self._run_id = run.id
         self._folder = folder
