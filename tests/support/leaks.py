@@ -17,11 +17,12 @@ def mark_children() -> None:
     os.environ[MARK] = str(os.getpid())
 
 
-def our_processes() -> set[int]:
-    """Return what this process started, orphans and unreaped zombies included."""
+def ours(pids: set[int]) -> set[int]:
+    """Return those that this process started, orphans and unreaped zombies included."""
     mark = str(os.getpid())
-    marked = processes.matching(lambda pid: processes.environment(pid).get(MARK) == mark)
-    return marked | processes.descendants(os.getpid())
+    marked = {pid for pid in pids if processes.environment(pid).get(MARK) == mark}
+    # What has ended and nobody waited for has no environment any more: it is found as a child.
+    return set(filter(processes.is_alive, marked)) | (pids & processes.descendants(os.getpid()))
 
 
 def open_channels() -> set[str]:
@@ -40,7 +41,7 @@ class Watch:
 
     def __init__(self, settle: float = 2) -> None:
         self._settle = settle
-        self._processes = our_processes()
+        self._processes = set(processes.all_pids())
         self._channels = open_channels()
 
     def check(self) -> None:
@@ -55,7 +56,8 @@ class Watch:
         assert not left, f"the test left behind: {', '.join(left)}"
 
     def _new_processes(self) -> set[int]:
-        return our_processes() - self._processes
+        # To read the environments of all there are took longer than most tests take.
+        return ours(set(processes.all_pids()) - self._processes)
 
     def _left(self) -> list[str]:
         started = [

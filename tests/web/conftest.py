@@ -1,4 +1,4 @@
-"""A runtime on a fresh data folder, and a client that speaks to its application in process."""
+"""A runtime on a fresh data folder, and clients of it: in process, and over a socket."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,6 +12,7 @@ from runcast.config import Auth, Queue, Settings
 from runcast.runtime.runtime import Runtime
 from runcast.stores import RunFilter
 from runcast.web.app import create_app
+from tests.web.live import Live, serving
 
 ADDRESS = "http://127.0.0.1:7890"
 RUNS = "/api/v1/runs"
@@ -44,6 +45,12 @@ async def api(runtime: Runtime) -> AsyncIterator[httpx2.AsyncClient]:
     transport = httpx2.ASGITransport(create_app(runtime), raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url=ADDRESS) as client:
         yield client
+
+
+@pytest.fixture
+async def live(runtime: Runtime) -> AsyncIterator[Live]:
+    async with serving(runtime) as live:
+        yield live
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from runcast.config import Settings
 from runcast.runtime.external import ExternalSpec, Report
 from runcast.runtime.messages import MessageSpec
 from runcast.runtime.runtime import Runtime
-from tests.web.live import Live, serving
+from tests.web.live import Live
 
 RUN = "1c7a0000-0000-4000-8000-00000000abcd"
 NOBODY = "1c7a0000-0000-4000-8000-00000000ffff"
@@ -49,12 +49,6 @@ async def runtime(data_dir) -> AsyncIterator[Runtime]:
         await runtime.external.start(ExternalSpec(id=f"before-{number}"))
     yield runtime
     await runtime.close()
-
-
-@pytest.fixture
-async def live(runtime) -> AsyncIterator[Live]:
-    async with serving(runtime) as live:
-        yield live
 
 
 async def say(runtime: Runtime, row: Row, *numbers: int, run_id: str = RUN) -> None:

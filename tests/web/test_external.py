@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
@@ -14,17 +13,11 @@ from runcast.runtime.runtime import Runtime
 from runcast.web.schemas import Appended, EventPage, Problem, RunAnswer
 from runcast.wires import WIRES
 from tests.web.conftest import RUNS
-from tests.web.live import Live, serving
+from tests.web.live import Live
 
 PATH = f"{RUNS}/x"
 EVENTS = f"{PATH}/events"
 DONE: dict[str, Any] = {"type": "status", "data": {"status": "completed"}}
-
-
-@pytest.fixture
-async def live(runtime: Runtime) -> AsyncIterator[Live]:
-    async with serving(runtime) as live:
-        yield live
 
 
 async def start(api: httpx2.AsyncClient, **fields: Any) -> None:

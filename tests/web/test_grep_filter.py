@@ -11,7 +11,7 @@ from runcast.core.events import Draft, Lines, run_log
 from runcast.core.runs import Run
 from runcast.runtime.runtime import Runtime
 from runcast.wires import WIRES
-from tests.web.live import Live, serving
+from tests.web.live import Live
 
 PATHS = {
     "run": "/api/v1/runs/r/stream?after=0",
@@ -35,12 +35,6 @@ async def runtime(data_dir: Path) -> AsyncIterator[Runtime]:
     await runtime.store.append(run_log("r"), SAID)
     yield runtime
     await runtime.close()
-
-
-@pytest.fixture
-async def live(runtime: Runtime) -> AsyncIterator[Live]:
-    async with serving(runtime) as live:
-        yield live
 
 
 async def read_until(live: Live, path: str, last: str) -> str:

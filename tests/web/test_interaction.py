@@ -19,7 +19,7 @@ from runcast.core.limits import BODY_BYTES
 from runcast.runtime.runtime import Runtime
 from runcast.web.schemas import ApprovalList, ApprovalShown, Problem, RunAnswer
 from tests.web.conftest import RUNS
-from tests.web.live import serving
+from tests.web.live import Live
 
 ASKER = Path(__file__).parents[1] / "children" / "asker.py"
 UNENDED = {"newline": False}
@@ -270,16 +270,15 @@ ODD_IDS = ["a/b", "ä 😀", "100%", "%2F", "?x=1#y", "a+b&c", "...", "x" * 256]
 
 
 async def test_an_id_may_be_any_text_that_the_agent_chose(
-    api: httpx2.AsyncClient, runtime: Runtime
+    api: httpx2.AsyncClient, live: Live
 ) -> None:
     path = await ask(api, *ODD_IDS)
     assert [each.id for each in await approvals(api, path)] == ODD_IDS
-    async with serving(runtime) as live:
-        for name in ODD_IDS:
-            place = f"{path}/approvals/{quote(name, safe='')}"
-            answer = await live.client.post(place, json={"decision": "allow"})
-            assert answer.status_code == 202, (name, answer.text)
-        assert (await shown(live.client, path, 20))["status"] == "completed"
+    for name in ODD_IDS:
+        place = f"{path}/approvals/{quote(name, safe='')}"
+        answer = await live.client.post(place, json={"decision": "allow"})
+        assert answer.status_code == 202, (name, answer.text)
+    assert (await shown(live.client, path, 20))["status"] == "completed"
 
 
 def nested(levels: int) -> Any:

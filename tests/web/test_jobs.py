@@ -2,7 +2,6 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -10,11 +9,10 @@ from runcast.config import Jobs, Queue, Settings
 from runcast.config_agents import ArgSettings, ToolSettings
 from runcast.core.events import Draft, Lines, run_log
 from runcast.runtime.external import ExternalSpec
-from runcast.runtime.runtime import Runtime
 from runcast.stores import RunFilter
 from tests.support.net import Cut, Proxy
 from tests.support.sse import EventSource
-from tests.web.live import Frame, Live, serving
+from tests.web.live import Frame
 
 EXECUTE = "/api/execute"
 UNKNOWN = "01234567-89ab-cdef-0123-456789abcdef"
@@ -34,28 +32,13 @@ TOOLS = {
 
 
 @pytest.fixture
-async def runtime(data_dir) -> AsyncIterator[Runtime]:
-    settings = Settings(
+def settings(data_dir) -> Settings:
+    return Settings(
         data_dir=str(data_dir),
         tools=TOOLS,
         queue=Queue(max_concurrent_runs=2),
         jobs=Jobs(wait_s=0.3, heartbeat_interval_s=0.1),
     )
-    runtime = await Runtime.open(settings)
-    yield runtime
-    runtime.draining = False
-    for run in await runtime.list(RunFilter(statuses=["queued", "running"]), 500):
-        await runtime.cancel(run.id)
-    async with asyncio.timeout(10):
-        while await runtime.list(RunFilter(statuses=["queued", "running"]), 500):
-            await asyncio.sleep(0.02)
-    await runtime.close()
-
-
-@pytest.fixture
-async def live(runtime) -> AsyncIterator[Live]:
-    async with serving(runtime) as live:
-        yield live
 
 
 def stream(job_id: str) -> str:

@@ -1,6 +1,5 @@
 """The message bus over HTTP: what is posted is kept, listed, and streamed to who follows."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
@@ -11,17 +10,11 @@ from runcast.runtime.clock import now
 from runcast.runtime.runtime import Runtime
 from runcast.web.schemas import MessagePage, Posted, Problem
 from tests.web.conftest import RUNS
-from tests.web.live import Frame, Live, serving
+from tests.web.live import Frame, Live
 
 PATH = "/api/v1/messages"
 STREAM = f"{PATH}/stream"
 HUGE = 2**63 - 1
-
-
-@pytest.fixture
-async def live(runtime: Runtime) -> AsyncIterator[Live]:
-    async with serving(runtime) as live:
-        yield live
 
 
 async def post(api: httpx2.AsyncClient, **message: Any) -> str:

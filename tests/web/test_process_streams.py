@@ -11,7 +11,6 @@ from runcast.runtime.external import ExternalSpec, Report
 from runcast.runtime.runtime import Runtime
 from tests.support.net import Cut, Proxy
 from tests.support.sse import EventSource
-from tests.web.live import Live, serving
 
 STREAM = "/api/processes/p/stream"
 
@@ -26,12 +25,6 @@ async def runtime(data_dir) -> AsyncIterator[Runtime]:
     runtime = await Runtime.open(settings)
     yield runtime
     await runtime.close()
-
-
-@pytest.fixture
-async def live(runtime) -> AsyncIterator[Live]:
-    async with serving(runtime) as live:
-        yield live
 
 
 async def start(runtime, chunks=3):

@@ -17,7 +17,7 @@ from runcast.stores import RunFilter
 from runcast.web.schemas import MatchShown, Problem, SearchAnswer
 from runcast.web.search import _unless_gone
 from tests.web.conftest import ADDRESS
-from tests.web.live import serving
+from tests.web.live import Live
 
 SEARCH = "/api/v1/search"
 RunCommand = Callable[..., Awaitable[dict[str, Any]]]
@@ -178,16 +178,17 @@ async def test_client_that_leaves_stops_its_search() -> None:
     assert ended.is_set()
 
 
-async def test_searches_of_clients_that_left_are_not_waited_for(runtime: Runtime) -> None:
+async def test_searches_of_clients_that_left_are_not_waited_for(
+    runtime: Runtime, live: Live
+) -> None:
     await say(runtime, "a", *(Lines(1, "stdout", [f"x {n}"] * 20) for n in range(200)))
-    async with serving(runtime) as live:
-        asked = {"q": "x", "limit": 500, "context": 10}
-        impatient = httpx2.Timeout(5, read=0.001)
-        tries = (live.client.get(SEARCH, params=asked, timeout=impatient) for _ in range(20))
-        outcomes = await asyncio.gather(*tries, return_exceptions=True)
-        assert any(isinstance(outcome, httpx2.ReadTimeout) for outcome in outcomes)
-        async with asyncio.timeout(5):
-            patient = await live.client.get(SEARCH, params=asked)
+    asked = {"q": "x", "limit": 500, "context": 10}
+    impatient = httpx2.Timeout(5, read=0.001)
+    tries = (live.client.get(SEARCH, params=asked, timeout=impatient) for _ in range(20))
+    outcomes = await asyncio.gather(*tries, return_exceptions=True)
+    assert any(isinstance(outcome, httpx2.ReadTimeout) for outcome in outcomes)
+    async with asyncio.timeout(5):
+        patient = await live.client.get(SEARCH, params=asked)
     assert len(SearchAnswer.model_validate(patient.json()).matches) == 500
 
 

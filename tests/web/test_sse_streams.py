@@ -11,7 +11,6 @@ from runcast.core.runs import Run
 from runcast.runtime.runtime import Runtime
 from runcast.stores import ALL_RUNS
 from runcast.wires import WIRES
-from tests.web.live import Live, serving
 
 STREAM = "/api/v1/runs/r/stream"
 ALL = "/api/v1/runs/stream/all"
@@ -23,12 +22,6 @@ async def runtime(data_dir) -> AsyncIterator[Runtime]:
     runtime = await Runtime.open(Settings(data_dir=str(data_dir), api=Api(sse=sse)))
     yield runtime
     await runtime.close()
-
-
-@pytest.fixture
-async def live(runtime) -> AsyncIterator[Live]:
-    async with serving(runtime) as live:
-        yield live
 
 
 async def add_run(runtime, run_id="r", lines=5):

@@ -13,7 +13,7 @@ from runcast.config_watch import WatchSettings
 from runcast.runtime.runtime import Runtime
 from runcast.web.schemas import Problem, RunAnswer, WatchList
 from tests.web.conftest import RUNS
-from tests.web.live import serving
+from tests.web.live import Live
 
 LOG = f"{RUNS}/a.log"
 
@@ -76,19 +76,20 @@ async def test_metrics_count_sources_and_tails(api: httpx2.AsyncClient) -> None:
     }
 
 
-async def test_a_stream_has_the_file_read_as_long_as_it_is_open(runtime: Runtime) -> None:
-    async with serving(runtime) as live:
-        await watched(live.client)
-        async with asyncio.timeout(10), live.stream(f"{LOG}/stream") as frames:
-            async for frame in frames:
-                if frame.event == "log":
-                    assert frame.data["line"] == "one"
-                    break
-            (logs, _) = runtime.watching.entries()
-            assert logs.tailed == 1
-        async with asyncio.timeout(10):
-            while runtime.watching.entries()[0].tailed:
-                await asyncio.sleep(0.01)
+async def test_a_stream_has_the_file_read_as_long_as_it_is_open(
+    runtime: Runtime, live: Live
+) -> None:
+    await watched(live.client)
+    async with asyncio.timeout(10), live.stream(f"{LOG}/stream") as frames:
+        async for frame in frames:
+            if frame.event == "log":
+                assert frame.data["line"] == "one"
+                break
+        (logs, _) = runtime.watching.entries()
+        assert logs.tailed == 1
+    async with asyncio.timeout(10):
+        while runtime.watching.entries()[0].tailed:
+            await asyncio.sleep(0.01)
 
 
 async def test_its_runs_are_runs_that_no_client_reports_on(api: httpx2.AsyncClient) -> None:

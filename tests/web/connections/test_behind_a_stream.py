@@ -13,7 +13,6 @@ from runcast.core.events import Lines, run_log
 from runcast.core.runs import Run
 from runcast.runtime.runtime import Runtime
 from runcast.web.sse import SEND_BYTES
-from tests.web.live import Live, serving
 
 WAIT_S = 5  # less than a server lets pass before it looks at idle streams by itself
 PATH = "/api/v1/runs/r/stream"
@@ -43,12 +42,6 @@ async def runtime(data_dir) -> AsyncIterator[Runtime]:
     await runtime.store.create(run)
     yield runtime
     await runtime.close()
-
-
-@pytest.fixture
-async def live(runtime) -> AsyncIterator[Live]:
-    async with serving(runtime) as live:
-        yield live
 
 
 async def say(runtime, text):

@@ -6,7 +6,6 @@ import pytest
 
 from runcast.config import Api, Settings, Sse, Testing, Ws
 from runcast.runtime.runtime import Runtime
-from tests.web.live import Live, serving
 
 
 @pytest.fixture
@@ -20,9 +19,3 @@ async def runtime(settings) -> AsyncIterator[Runtime]:
     runtime = await Runtime.open(settings)
     yield runtime
     await runtime.close()
-
-
-@pytest.fixture
-async def live(runtime) -> AsyncIterator[Live]:
-    async with serving(runtime) as live:
-        yield live
