@@ -110,6 +110,26 @@ async def test_what_happens_while_hints_are_held_is_told_later_and_all_of_it(
     watching.close()
 
 
+async def test_who_holds_hints_is_asked_again_but_cannot_hold_them_for_ever(
+    tmp_path: Path,
+) -> None:
+    asked: list[float] = []
+
+    def hold() -> float:
+        asked.append(asyncio.get_running_loop().time())
+        return 0.05
+
+    watching = Hints(hold)
+    told = Told()
+    watching.add(str(tmp_path), CREATE, told)
+    for name in ("first", "second"):
+        (tmp_path / name).touch()
+        await until(lambda name=name: name in dict(told))
+    assert len(asked) == 2
+    assert asked[1] - asked[0] >= 0.045  # the loop's clock counts in ms
+    watching.close()
+
+
 async def test_who_leaves_is_told_nothing_more_and_the_others_are(
     watching: Hints, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ from functools import reduce
 from operator import or_
 
 PACE_S = 0.003  # hints are read at most this often; the kernel merges equal ones meanwhile
+ASKED = 2  # times in a row: who put reading off may know better by then, but not for ever
 
 MODIFY = 0x2
 ATTRIB = 0x4
@@ -50,9 +51,9 @@ class Hints:
 
     One pace for all folders: the first hint after a quiet spell is given at once, the next no
     sooner than PACE_S later, and what has happened to one name until then is one call with the
-    masks joined. `hold` is asked then, and may put it off by so many seconds more. Where inotify
-    cannot be had, `available` is False and nothing is ever called back. Belongs to the event loop
-    that it was made in, and is used from there alone.
+    masks joined. `hold` is asked then, and may put it off by so many seconds more, after which it is
+    asked once again. Where inotify cannot be had, `available` is False and nothing is ever called
+    back. Belongs to the event loop that it was made in, and is used from there alone.
     """
 
     def __init__(self, hold: Callable[[], float] = float) -> None:
@@ -161,9 +162,9 @@ class Hints:
     def _all(self) -> list[Ticket]:
         return [ticket for tickets in self._tickets.values() for ticket in tickets]
 
-    def _resume(self) -> None:
-        if (pause := self._hold()) > 0:
-            self._timer = self._loop.call_later(pause, self._look)
+    def _resume(self, asked: int = 0) -> None:
+        if asked < ASKED and (pause := self._hold()) > 0:
+            self._timer = self._loop.call_later(pause, self._resume, asked + 1)
         else:
             self._look()
 
