@@ -148,7 +148,7 @@ class Envelopes:
         places = {task: self._places.get(task) for task in tasks}
         unknown = [task for task, place in places.items() if place is None]
         for workspace_id in {workspace_id for workspace_id, _ in unknown}:
-            await self._workspaces.of(workspace_id)
+            await self._workspaces.folder(workspace_id)
         found = await asyncio.gather(*[self._find(task) for task in unknown])
         places.update(zip(unknown, found, strict=True))
         return list(places.values())

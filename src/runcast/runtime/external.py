@@ -91,7 +91,7 @@ class External:
 
         Raises BadRequest, or Conflict `id_taken` or `id_deleted`.
         """
-        await self._workspaces.of(spec.workspace_id)
+        await self._workspaces.folder(spec.workspace_id)
         _check_metadata(spec.metadata)
         run_id = uuid7() if spec.id is None else check_id(spec.id)
         fields = {name: getattr(spec, name) for name in spec.__struct_fields__}

@@ -16,8 +16,8 @@ from runcast.stores import ALL_RUNS, Selection, Store
 
 HOT_BYTES = 4 * 1024 * 1024  # recent batches; their encodings add a few times as much
 BATCH_OVERHEAD = 512  # what a batch takes in memory beside its body
-MAX_PACE_S = 0.011  # batching pays up to here; beyond it only adds delay
-PACE_FACTOR = 15  # a flush pass takes about a fifteenth of the loop's time
+MAX_PACE_S = 0.012  # batching pays up to here; beyond it only adds delay
+PACE_FACTOR = 16  # a flush pass takes about a sixteenth of the loop's time
 LEAD = 0.2  # of a pace before its end, what runs say is read; the pass comes as soon as it is there
 
 logger = logging.getLogger(__name__)

@@ -54,7 +54,7 @@ class Messages:
         if (size := len(spec.body.encode())) > MESSAGE_BYTES:
             raise TooLarge("body_too_large", f"a body has at most 64 KiB, not {size} bytes")
         if spec.project_id is not None:
-            await self._workspaces.of(spec.project_id, "project_id")
+            await self._workspaces.folder(spec.project_id, "project_id")
         posted = uuid7(), now()
         data = {"msg_id": posted[0]} | msgspec.structs.asdict(spec)
         for name in ("task_id", "run_id"):

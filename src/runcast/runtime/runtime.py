@@ -132,8 +132,8 @@ class Runtime:
 
         Raises BadRequest, or Conflict `id_taken` or `id_deleted`.
         """
-        workspace = await self.workspaces.of(spec.workspace_id)
-        defaults = replace(self._defaults, cwd=workspace.root_path)
+        folder = await self.workspaces.folder(spec.workspace_id)
+        defaults = replace(self._defaults, cwd=folder)
         run = await submit(self.store, self.data_dir.runs, spec, defaults, once)
         self._queue.kick()
         return run

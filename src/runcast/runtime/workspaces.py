@@ -12,6 +12,7 @@ from runcast.runtime.clock import now
 from runcast.stores import Store
 
 DEFAULT = "default"
+KNOWN = 10_000  # of so many the folders are remembered
 
 
 class Workspaces:
@@ -20,6 +21,7 @@ class Workspaces:
     def __init__(self, store: Store, root_path: str) -> None:
         self._store = store
         self._default = Workspace(id=DEFAULT, name=DEFAULT, root_path=root_path)
+        self._folders: dict[str, str] = {}
 
     async def list(self) -> list[Workspace]:
         """Return all workspaces, `default` first, the others as they were added."""
@@ -36,10 +38,23 @@ class Workspaces:
                 return self._default
             raise
 
-    async def of(self, workspace_id: str, field: str = "workspace_id") -> Workspace:
-        """Return the workspace that a request names; raise BadRequest `unknown_workspace`."""
+    async def folder(self, workspace_id: str, field: str = "workspace_id") -> str:
+        """Return the folder of the workspace that a request names.
+
+        It stays what it is, so the store is asked once for each. Raises BadRequest
+        `unknown_workspace` that names the field.
+        """
+        folder = self._folders.get(workspace_id)
+        if folder is None:
+            folder = await self._look_up(workspace_id, field)
+            if len(self._folders) >= KNOWN:
+                self._folders.clear()
+            self._folders[workspace_id] = folder
+        return folder
+
+    async def _look_up(self, workspace_id: str, field: str) -> str:
         try:
-            return await self.get(workspace_id)
+            return (await self.get(workspace_id)).root_path
         except NotFound:
             message = f"{field}: there is no workspace {workspace_id!r}"
             raise BadRequest("unknown_workspace", message, {"field": field}) from None

@@ -48,8 +48,9 @@ class Processes:
         report = _read(ProcessReport, process)
 
         async def add(runtime: Runtime) -> Process:
-            workspace = await runtime.workspaces.of(report.workspace_id or DEFAULT, "workspaceId")
-            return public_process(await runtime.external.start(report.spec(workspace.id)))
+            workspace_id = report.workspace_id or DEFAULT
+            await runtime.workspaces.folder(workspace_id, "workspaceId")
+            return public_process(await runtime.external.start(report.spec(workspace_id)))
 
         with _plain_errors():
             return self._host.call(add)

@@ -51,9 +51,9 @@ class Hints:
 
     One pace for all folders: the first hint after a quiet spell is given at once, the next no
     sooner than PACE_S later, and what has happened to one name until then is one call with the
-    masks joined. `hold` is asked then, and may put it off by so many seconds more, after which it is
-    asked once again. Where inotify cannot be had, `available` is False and nothing is ever called
-    back. Belongs to the event loop that it was made in, and is used from there alone.
+    masks joined. `hold` is asked then, and may put it off by so many seconds more, after which it
+    is asked once again. Where inotify cannot be had, `available` is False and nothing is ever
+    called back. Belongs to the event loop that it was made in, and is used from there alone.
     """
 
     def __init__(self, hold: Callable[[], float] = float) -> None:

@@ -99,8 +99,9 @@ async def execute(execution: Execution, runtime: WorkingRuntime, once: Repeatabl
     if execution.tool_id not in tools:
         known = ", ".join(tools) or "none"
         raise BadRequest.of("toolId", f"there is no tool {execution.tool_id!r}; known are: {known}")
-    project = await runtime.workspaces.of(execution.project_id, "projectId")
-    spec = RunSpec(tool=execution.tool_id, args=execution.args or {}, workspace_id=project.id)
+    project_id = execution.project_id
+    await runtime.workspaces.folder(project_id, "projectId")
+    spec = RunSpec(tool=execution.tool_id, args=execution.args or {}, workspace_id=project_id)
     return _started(await runtime.submit(spec, once(_started)))
 
 

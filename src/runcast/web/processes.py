@@ -59,9 +59,9 @@ async def report_process(
     ] = None,
 ) -> Response:
     """Report a process that the client executes; one that has ended is complete with this."""
-    named = report.workspace_id or x_workspace_id or DEFAULT
-    workspace = await runtime.workspaces.of(named, "workspaceId")
-    return _created(await runtime.external.start(report.spec(workspace.id), once(_created)))
+    workspace_id = report.workspace_id or x_workspace_id or DEFAULT
+    await runtime.workspaces.folder(workspace_id, "workspaceId")
+    return _created(await runtime.external.start(report.spec(workspace_id), once(_created)))
 
 
 @router.get(

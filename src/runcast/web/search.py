@@ -55,7 +55,7 @@ class SearchQuery(BaseModel):
             raise BadRequest.of("q", f"must be 1 to {MAX_TEXT} characters of one line")
         since = None if self.since is None else parse_since(self.since, now())
         if self.workspace:
-            await runtime.workspaces.of(self.workspace, "workspace")
+            await runtime.workspaces.folder(self.workspace, "workspace")
         run_id = None if self.run is None else (await runtime.get(check_id(self.run, "run"))).id
         return Wanted(
             text=self.q,

@@ -84,7 +84,7 @@ async def stream_all(
     if runtime.draining:
         return DrainingNotice(wire.media_type)
     if query.workspace:
-        await runtime.workspaces.of(query.workspace, "workspace")
+        await runtime.workspaces.folder(query.workspace, "workspace")
     selection = Selection(workspace_id=query.workspace or None)
     follower, opening = await begin_where(runtime, selection, cursor, wire, strict=query.strict)
     return EventStream(runtime, open_streams(request), follower, wire, None, opening)
