@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import os
+import time
 from collections.abc import Iterator
 
 from tests.support import processes
@@ -10,6 +11,7 @@ from tests.support.waiting import until
 
 # Whatever a test starts inherits this, however often it forks and whoever becomes its parent.
 MARK = "TESTED_BY"
+BECOMING_S = (0.001, 0.004, 0.02)  # while a process becomes another program, it has no environment
 
 
 def mark_children() -> None:
@@ -19,10 +21,18 @@ def mark_children() -> None:
 
 def ours(pids: set[int]) -> set[int]:
     """Return those that this process started, orphans and unreaped zombies included."""
-    mark = str(os.getpid())
-    marked = {pid for pid in pids if processes.environment(pid).get(MARK) == mark}
+    marked = {pid for pid in pids if processes.is_alive(pid) and _is_marked(pid)}
     # What has ended and nobody waited for has no environment any more: it is found as a child.
-    return set(filter(processes.is_alive, marked)) | (pids & processes.descendants(os.getpid()))
+    return marked | (pids & processes.descendants(os.getpid()))
+
+
+def _is_marked(pid: int) -> bool:
+    mark = str(os.getpid())
+    for pause in (*BECOMING_S, 0):
+        if environment := processes.environment(pid):
+            return environment.get(MARK) == mark
+        time.sleep(pause)
+    return False
 
 
 def open_channels() -> set[str]:

@@ -107,6 +107,10 @@ def masked(message: dict[str, Any]) -> bytes:
     return bytes((0x81, 0x80 | len(body))) + bytes(4) + body
 
 
+def types(messages: Sequence[dict[str, Any]]) -> list[str]:
+    return [message["type"] for message in messages]
+
+
 async def add_run(
     runtime: Runtime, run_id: str = "r", task_id: str | None = None, **fields: Any
 ) -> None:

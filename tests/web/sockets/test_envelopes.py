@@ -126,7 +126,7 @@ async def test_what_was_sent_already_is_not_replayed_to_the_same_socket(live, ru
         await talk.say(subscribe="r", after=0)
         await say_lines(runtime, ["6"])
 
-        assert contents(await talk.settle()) == ["2", "3", "6"]
+        assert sorted(contents(await talk.settle())) == ["2", "3", "6"]  # "6" may be there first
         await talk.say(unsubscribe="r")
         await talk.say(subscribe="r", after=0)
         assert contents(await talk.settle()) == ["2", "3", "4", "5", "6"]
