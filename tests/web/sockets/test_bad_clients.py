@@ -29,6 +29,20 @@ def resident():
         return int(statm.read().split()[1]) * 4096
 
 
+async def say_much(runtime, megabytes=25):
+    """Add a run that says more than sockets hold."""
+    await add_run(runtime)
+    for _ in range(4 * megabytes):
+        await say_lines(runtime, ["x" * 60_000] * 4)
+
+
+async def never_reading(live):
+    """Connect a client that wants to hear all and reads nothing."""
+    _, writer = await upgraded(live)
+    writer.write(masked({"type": "subscribe", "runId": "r", "after": 0}))
+    return writer
+
+
 @pytest.fixture
 async def impatient(data_dir):
     """A server that pings every 0.2 s."""
@@ -65,11 +79,8 @@ async def test_a_client_that_speaks_is_alive_though_it_answers_no_ping(impatient
 
 async def test_a_dead_client_that_was_sent_more_than_it_reads_is_cut(impatient):
     live, runtime = impatient
-    await add_run(runtime)
-    for _ in range(100):
-        await say_lines(runtime, ["x" * 60_000] * 4)
-    _, writer = await upgraded(live)
-    writer.write(masked({"type": "subscribe", "runId": "r", "after": 0}))
+    await say_much(runtime)
+    writer = await never_reading(live)
     await eventually(lambda: open_sockets(live)["/ws"] == 1)
     await eventually(lambda: open_sockets(live)["/ws"] == 0)
     await eventually(lambda: not live.server.server_state.tasks)
@@ -78,9 +89,7 @@ async def test_a_dead_client_that_was_sent_more_than_it_reads_is_cut(impatient):
 
 async def test_a_client_that_says_no_more_and_never_reads_is_cut(live, runtime, monkeypatch):
     monkeypatch.setattr("runcast.web.sockets.protocol.LINGER_S", 0.1)
-    await add_run(runtime)
-    for _ in range(4):
-        await say_lines(runtime, ["x" * 60_000] * 4)
+    await say_much(runtime, megabytes=1)
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect((live.client.base_url.host, live.client.base_url.port))
@@ -115,11 +124,8 @@ async def test_a_client_that_pings_and_never_reads_is_cut(live):
 
 async def test_pings_of_a_client_that_does_not_read_are_no_life(impatient):
     live, runtime = impatient
-    await add_run(runtime)
-    for _ in range(100):
-        await say_lines(runtime, ["x" * 60_000] * 4)
-    _, writer = await upgraded(live)
-    writer.write(masked({"type": "subscribe", "runId": "r", "after": 0}))
+    await say_much(runtime)
+    writer = await never_reading(live)
     await eventually(lambda: open_sockets(live)["/ws"] == 1)
     async with asyncio.timeout(WAIT_S):
         while open_sockets(live)["/ws"]:
@@ -138,16 +144,10 @@ async def test_pings_are_answered_however_many_a_client_sends_that_reads(live):
 
 
 async def test_a_client_that_never_reads_costs_little_and_hurts_nobody(live, runtime):
-    await add_run(runtime)
-    for _ in range(200):
-        await say_lines(runtime, ["x" * 60_000] * 4)
-    writers = []
+    await say_much(runtime, megabytes=50)
     gc.collect()
     before = resident()
-    for _ in range(2):
-        _, writer = await upgraded(live)
-        writer.write(masked({"type": "subscribe", "runId": "r", "after": 0}))
-        writers.append(writer)
+    writers = [await never_reading(live) for _ in range(2)]
     await asyncio.sleep(0.5)
 
     assert resident() - before < 24 * 1024 * 1024
@@ -167,13 +167,11 @@ async def test_a_client_that_never_reads_costs_little_and_hurts_nobody(live, run
 
 
 async def test_a_server_that_stops_does_not_wait_for_a_client_that_never_reads(runtime):
-    await add_run(runtime)
-    for _ in range(100):
-        await say_lines(runtime, ["x" * 60_000] * 4)
+    await say_much(runtime)
     async with serving(runtime) as live:
-        _, writer = await upgraded(live)
-        writer.write(masked({"type": "subscribe", "runId": "r", "after": 0}))
-        await asyncio.sleep(0.3)
+        writer = await never_reading(live)
+        (connection,) = live.server.server_state.connections
+        await eventually(connection.transport.get_write_buffer_size)
         began = asyncio.get_running_loop().time()
     assert asyncio.get_running_loop().time() - began < 1
     writer.transport.abort()
