@@ -11,23 +11,10 @@ from websockets.sync.client import ClientConnection, connect
 
 from runcast import Server
 
-TASK = "6f1b1c2e-0000-4000-8000-00000000000a"
-OTHER = "6f1b1c2e-0000-4000-8000-00000000000b"
 JOB = "6f1b1c2e-0000-4000-8000-0000000000aa"
 
 # The machine may do something else just then: a second is a second of the server's own.
 QUIET_TRIES = 2
-
-
-def thought(content: str = "hm", task_id: str = TASK, number: int = 1) -> dict[str, Any]:
-    return {
-        "type": "thought",
-        "taskId": task_id,
-        "agentId": "coder",
-        "sequenceNumber": number,
-        "timestamp": "2026-01-02T03:04:05.678Z",
-        "payload": {"content": content},
-    }
 
 
 @contextmanager

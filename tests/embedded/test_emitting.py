@@ -11,7 +11,8 @@ import pytest
 from websockets.sync.client import connect
 
 from runcast import Server, create_server
-from tests.embedded.program import JOB, OTHER, TASK, events, follow, receive, thought
+from tests.embedded.program import JOB, events, follow, receive
+from tests.support.envelopes import OTHER, TASK, thought
 from tests.support.waiting import until
 
 

@@ -11,8 +11,9 @@ import pytest
 import runcast
 from runcast import Server, create_server
 from runcast.core.errors import ConfigError
-from tests.embedded.program import OTHER, QUIET_TRIES, TASK, follow, receive, seconds, thought
+from tests.embedded.program import QUIET_TRIES, follow, receive, seconds
 from tests.support import processes
+from tests.support.envelopes import OTHER, TASK, thought
 from tests.support.waiting import until
 
 

@@ -10,17 +10,8 @@ import pytest
 from websockets.sync.client import connect
 
 from runcast import Server, create_server
-from tests.embedded.program import (
-    JOB,
-    OTHER,
-    QUIET_TRIES,
-    TASK,
-    events,
-    follow,
-    receive,
-    seconds,
-    thought,
-)
+from tests.embedded.program import JOB, QUIET_TRIES, events, follow, receive, seconds
+from tests.support.envelopes import OTHER, TASK, thought
 
 
 def emit_to_two_tasks(server: Server, number: int) -> None:

@@ -16,6 +16,7 @@ from runcast.runtime.envelopes import REMEMBERED
 from runcast.runtime.external import Report
 from runcast.runtime.runtime import Runtime
 from runcast.stores import RunFilter
+from tests.support import envelopes
 
 
 @pytest.fixture(params=["memory:", None], ids=["memory", "sqlite"])
@@ -27,14 +28,7 @@ async def runtime(request: pytest.FixtureRequest, data_dir: Path) -> AsyncIterat
 
 
 def thought(number: int, task_id: str = "t") -> dict[str, Any]:
-    return {
-        "type": "thought",
-        "taskId": task_id,
-        "agentId": "coder",
-        "sequenceNumber": number,
-        "timestamp": "2026-01-02T03:04:05.678Z",
-        "payload": {"content": "hm"},
-    }
+    return envelopes.thought(task_id=task_id, number=number)
 
 
 async def numbers(runtime: Runtime, run: Run) -> list[int]:

@@ -18,32 +18,14 @@ from runcast.runtime.external import Report
 from runcast.runtime.runtime import Runtime
 from runcast.runtime.submit import RunSpec
 from runcast.stores import RunFilter
+from tests.support.envelopes import OTHER, TASK, envelope, thought
 from tests.web.live import Live, serving
 
 PATH = "/api/v1/envelopes"
-TASK = "6f1b1c2e-0000-4000-8000-00000000000a"
-OTHER = "6f1b1c2e-0000-4000-8000-00000000000b"
-
-
-def thought(content: str = "hm", task_id: str = TASK, number: int = 1) -> dict[str, Any]:
-    return envelope("thought", {"content": content}, task_id, number)
 
 
 def action(tool: str, status: str) -> dict[str, Any]:
     return envelope("action", {"tool": tool, "args": {"path": "a"}, "status": status})
-
-
-def envelope(
-    kind: str, payload: dict[str, Any], task_id: str = TASK, number: int = 1
-) -> dict[str, Any]:
-    return {
-        "type": kind,
-        "taskId": task_id,
-        "agentId": "coder",
-        "sequenceNumber": number,
-        "timestamp": "2026-01-02T03:04:05.678901+02:00",
-        "payload": payload,
-    }
 
 
 async def post(api: httpx2.AsyncClient, body: Any, **headers: str) -> httpx2.Response:
